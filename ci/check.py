@@ -1,0 +1,110 @@
+"""Every check of this project, in one command.
+
+python ci/check.py                 all of them
+python ci/check.py lint types      some of them, by name
+python ci/check.py tests -- -k dlq what follows -- goes to pytest
+"""
+
+import argparse
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sysconfig.get_path("scripts"))
+
+
+def tool(name: str, *args: str) -> None:
+    subprocess.run([str(BIN / name), *args], cwd=ROOT, check=True)
+
+
+def python(*args: str) -> None:
+    subprocess.run([sys.executable, *args], cwd=ROOT, check=True)
+
+
+def lint() -> None:
+    tool("ruff", "check", "--quiet", ".")
+
+
+def form() -> None:
+    tool("ruff", "format", "--quiet", "--diff", ".")
+
+
+def types() -> None:
+    tool("mypy")
+
+
+def imports() -> None:
+    tool("lint-imports", "--no-logo")
+
+
+def protos() -> None:
+    tool("buf", "lint")
+    tool("buf", "format", "--diff", "--exit-code")
+
+
+def generated() -> None:
+    python("ci/gen_protos.py", "--check")
+
+
+def wheel() -> None:
+    python("ci/try_wheel.py")
+
+
+CHECKS: dict[str, Callable[[], None]] = {
+    "lint": lint,
+    "format": form,
+    "types": types,
+    "imports": imports,
+    "protos": protos,
+    "generated": generated,
+    "wheel": wheel,
+}
+NAMES = [*CHECKS, "tests"]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Run the checks of this project.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(NAMES)}")
+    arguments, pytest_arguments = _split(sys.argv[1:])
+    names = parser.parse_args(arguments).names or NAMES
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        parser.error(f"no check {unknown[0]!r}; there are {', '.join(NAMES)}")
+    failed = [name for name in CHECKS if name in names and not _passes(name)]
+    print(f"checks failed: {', '.join(failed) or 'none'}", flush=True)
+    # Last, so that pytest's own closing line ends the output.
+    if "tests" in names and _pytest(pytest_arguments) != 0:
+        failed.append("tests")
+    return 1 if failed else 0
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    if "--" not in arguments:
+        return arguments, []
+    at = arguments.index("--")
+    return arguments[:at], arguments[at + 1 :]
+
+
+def _passes(name: str) -> bool:
+    print(f"--- {name}", flush=True)
+    started = time.monotonic()
+    try:
+        CHECKS[name]()
+    except subprocess.CalledProcessError as error:
+        print(f"--- {name} FAILED: {error}", flush=True)
+        return False
+    print(f"--- {name} passed in {time.monotonic() - started:.1f} s", flush=True)
+    return True
+
+
+def _pytest(arguments: list[str]) -> int:
+    print("--- tests", flush=True)
+    return subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The command line, `fleetq`: each command in the module `lazy.BUILT_IN` names."""

@@ -1,0 +1,67 @@
+"""`fleetq serve`: one pod in the foreground."""
+
+import asyncio
+import json
+import signal
+import sys
+from typing import Any
+
+import click
+
+from fleetq_server.config import Settings, load_settings
+from fleetq_server.pod import Pod
+from fleetq_server.telemetry import get_logger
+
+TWICE_SECONDS = 1.0
+
+
+def _options(command: click.Command) -> click.Command:
+    """Every setting is a flag."""
+    for name, field in Settings.model_fields.items():
+        flag = f"--{name.replace('_', '-')}"
+        help = field.description or ""
+        if isinstance(field.default, bool):
+            option = click.Option([f"{flag}/--no-{flag[2:]}"], default=None, help=help)
+        elif isinstance(field.default, tuple):
+            option = click.Option([flag], multiple=True, metavar="NAME", help=f"{help} May be given several times.")
+        else:
+            option = click.Option([flag], metavar=name.rsplit("_", 1)[-1].upper(), help=help)
+        command.params.append(option)
+    return command
+
+
+@click.command("serve")
+@click.option("--config", metavar="FILE", help="Settings file (default: fleetq.toml).")
+def serve(**flags: Any) -> None:
+    """Run one pod until SIGTERM or Ctrl-C, then drain it.
+
+    Its first line on standard output is JSON and says that it is ready: pod_id, address, port, pid.
+    Flags come before FLEET_Q_* variables, those before the file. A second signal ends the pod at
+    once; what it held then runs elsewhere.
+    """
+    settings = load_settings(flags)
+    sys.path.insert(0, "")  # handlers beside the user, as with `python -m`
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    pod = Pod(settings)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _asked, pod, number)
+    for warning in settings.warnings:
+        get_logger().warning(warning)
+    ready = await pod.start()
+    print(json.dumps(ready), flush=True)
+    await pod.run()
+
+
+def _asked(pod: Pod, number: signal.Signals) -> None:
+    """The next one has its usual effect; not at once, for some supervisors send a signal both
+    to the process and to its group."""
+    pod.stop()
+    loop = asyncio.get_running_loop()
+    loop.call_later(TWICE_SECONDS, loop.remove_signal_handler, number)
+
+
+_options(serve)

@@ -1,0 +1,245 @@
+"""Runs claimed steps in this pod.
+
+The executor stands at the writer: every transaction that records outcomes also claims the next
+steps, so a busy pod pays one sync for both. Slots are long-lived tasks that take steps
+from one queue; a handler that ends without waiting for anything costs neither a task nor a
+turn of the event loop, and only when one does wait is another slot woken behind it.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from fleetq_server.clock import Clock
+from fleetq_server.core.context import Context, Stop, encode_result
+from fleetq_server.core.guard import guarded
+from fleetq_server.core.handlers import Handler, InvalidPayload, Mode, PermanentError
+from fleetq_server.core.names import MAX_ERROR, MAX_MESSAGE
+from fleetq_server.core.outcomes import Outcomes
+from fleetq_server.core.pools import Pools
+from fleetq_server.failpoints import hit
+from fleetq_server.model import Cause, Claim, Completion, Failure, Fence, HolderKey, Progress, Release, StepId
+from fleetq_server.store.base import ClaimSteps, Suspect
+from fleetq_server.store.writer import GroupWriter
+from fleetq_server.telemetry import current_attempt, get_logger
+
+CLAIM_AT_MOST = 1000
+LOOP_TURN_SECONDS = 0.005  # a slot that never waits lets others have the event loop this often
+THREAD_STOP_SECONDS = 1.0  # how long a plain handler that timed out may take to notice
+
+log = get_logger()
+
+
+class Executor:
+    def __init__(
+        self,
+        writer: GroupWriter,
+        clock: Clock,
+        handlers: Mapping[str, Handler],
+        *,
+        capacity: int,
+        queues: tuple[str, ...] | None,
+        pools: Pools,
+        lease_lost: Callable[[], bool],
+        expired: Callable[[], tuple[Suspect, ...]] = lambda: (),
+    ) -> None:
+        self.capacity = capacity
+        self._writer = writer
+        self._clock = clock
+        self._handlers = handlers
+        self._kinds = tuple(handlers)
+        self._queues = queues
+        self._pools = pools
+        self._lease_lost = lease_lost
+        self._expired = expired
+        self._loop = asyncio.get_running_loop()
+        self._outcomes = Outcomes(writer)
+        self._key: HolderKey | None = None
+        self._ready: deque[Claim] = deque()
+        self._running: dict[StepId, tuple[Context, asyncio.Task[None], Fence]] = {}
+        self._slots: set[asyncio.Task[None]] = set()
+        self._resting: list[asyncio.Future[None]] = []
+        self._progress: dict[StepId, Progress] = {}
+        # Written by the writer thread and by the event loop respectively, each only by one.
+        self._granted = 0
+        self._ended = 0
+
+    # --- claiming: called in the writer thread ---
+
+    def wanted(self) -> ClaimSteps | None:
+        free = self.capacity - (self._granted - self._ended)
+        if self._key is None or free <= 0:
+            return None
+        limit = min(free, CLAIM_AT_MOST)
+        return ClaimSteps(self._key, limit, self._kinds, self._queues, expired=self._expired())
+
+    def granted(self, claims: list[Claim]) -> None:
+        self._granted += len(claims)
+
+    # --- on the event loop ---
+
+    @property
+    def running(self) -> int:
+        return self._granted - self._ended
+
+    def start(self, key: HolderKey) -> None:
+        """Claims as this holder from now on."""
+        self._key = key
+        if self._kinds:
+            self._writer.stand(self)
+
+    def pause(self) -> None:
+        """Claims nothing more."""
+        self._key = None
+        self._writer.unstand(self)
+
+    async def drain(self, grace: float) -> None:
+        """Lets what runs end within `grace` seconds, releases the rest, and records it all."""
+        self.pause()
+        self._release_unstarted()
+        try:
+            async with asyncio.timeout(grace):
+                await self._outcomes.until(lambda: self.running == 0)
+        except TimeoutError:
+            self.stop_all(Stop.DRAINED)
+            await self._outcomes.until(lambda: self.running == 0, THREAD_STOP_SECONDS)
+        await self._outcomes.recorded(THREAD_STOP_SECONDS)
+        for slot in self._slots:
+            slot.cancel()
+        self._pools.close()
+
+    async def idle(self) -> None:
+        """Returns once no handler runs any more."""
+        await self._outcomes.until(lambda: self.running == 0)
+
+    def cancel(self, step_id: StepId, fence: Fence) -> None:
+        found = self._running.get(step_id)
+        if found is not None and found[2] == fence:
+            self._stop(found[0], found[1], Stop.CANCELLED)
+
+    def stop_all(self, why: Stop) -> None:
+        self._release_unstarted()
+        for context, slot, _ in list(self._running.values()):
+            self._stop(context, slot, why)
+        if why is Stop.FENCED:
+            self._pools.kill_processes()
+
+    def take_progress(self) -> list[Progress]:
+        """Reports since the last call; called in the writer thread."""
+        reports, self._progress = self._progress, {}
+        return list(reports.values())
+
+    def _release_unstarted(self) -> None:
+        while self._ready:
+            claim = self._ready.popleft()
+            self._settle(Release(claim.step_id, claim.fence))
+
+    def _stop(self, context: Context, slot: "asyncio.Task[None]", why: Stop) -> None:
+        context.stop(why)
+        if self._handlers[context.kind].mode is Mode.LOOP:
+            slot.cancel()
+
+    def deliver(self, claims: list[Claim]) -> None:
+        self._ready.extend(claims)
+        self._wake_slot()
+
+    def _wake_slot(self) -> None:
+        if not self._ready:
+            return
+        while self._resting:
+            rest = self._resting.pop()
+            if not rest.done():
+                rest.set_result(None)
+                return
+        if len(self._slots) < self.capacity:
+            slot = self._loop.create_task(self._slot(), name="fleetq-slot")
+            self._slots.add(slot)
+            slot.add_done_callback(self._slots.discard)
+
+    async def _slot(self) -> None:
+        slot = asyncio.current_task()
+        assert slot is not None
+        while True:
+            turn_ends = self._clock.monotonic() + LOOP_TURN_SECONDS
+            while self._ready:
+                claim = self._ready.popleft()
+                self._settle(await self._run(claim, slot))
+                if self._clock.monotonic() > turn_ends:
+                    self._wake_slot()
+                    await asyncio.sleep(0)
+                    turn_ends = self._clock.monotonic() + LOOP_TURN_SECONDS
+            rest = self._loop.create_future()
+            self._resting.append(rest)
+            await rest
+
+    async def _run(self, claim: Claim, slot: "asyncio.Task[None]") -> Completion | Failure | Release:
+        context = Context(claim, self._report)
+        self._running[claim.step_id] = (context, slot, claim.fence)
+        current_attempt.set(claim)
+        hit("executor.before_handler")
+        try:
+            value = await self._call(self._handlers[claim.kind], claim, context)
+            return Completion(claim.step_id, claim.fence, encode_result(value))
+        except asyncio.CancelledError:
+            if context.stopped is None and not self._lease_lost():
+                raise  # not the handler was meant, but this slot
+            return Release(claim.step_id, claim.fence)
+        except BrokenProcessPool:
+            return Release(claim.step_id, claim.fence)  # killed for another step's sake
+        except Exception as error:
+            if context.stopped not in (None, Stop.TIMEOUT):
+                return Release(claim.step_id, claim.fence)
+            return _failure(claim, error, context.stopped)
+        finally:
+            hit("executor.after_handler")
+            current_attempt.set(None)
+            while slot.cancelling():
+                slot.uncancel()  # the cancel was the handler's, not this slot's
+            del self._running[claim.step_id]
+
+    async def _call(self, one: Handler, claim: Claim, context: Context) -> Any:
+        if one.mode is not Mode.LOOP:
+            self._wake_slot()
+            return await self._call_plain(one, claim, context)
+        coroutine = guarded(one.function(context), self._lease_lost, self._wake_slot)
+        if claim.timeout is None:
+            return await coroutine
+        try:
+            async with asyncio.timeout(claim.timeout) as limit:
+                return await coroutine
+        finally:
+            if limit.expired():
+                context.stop(Stop.TIMEOUT)
+
+    async def _call_plain(self, one: Handler, claim: Claim, context: Context) -> Any:
+        """A plain function cannot be stopped, only told; its slot stays taken until it returns."""
+        future = self._pools.submit(one, context)
+        done, _ = await asyncio.wait([future], timeout=claim.timeout)
+        if not done:
+            context.stop(Stop.TIMEOUT)
+            if one.mode is Mode.PROCESS:
+                self._pools.kill_processes()
+            await asyncio.wait([future])
+            raise TimeoutError
+        return future.result()
+
+    def _report(self, claim: Claim, data: bytes) -> None:
+        self._progress[claim.step_id] = Progress(claim.step_id, claim.fence, data)
+
+    def _settle(self, outcome: Completion | Failure | Release) -> None:
+        self._ended += 1
+        self._outcomes.add(outcome)
+
+
+def _failure(claim: Claim, error: Exception, stopped: Stop | None) -> Failure:
+    if stopped is Stop.TIMEOUT:
+        message = f"the attempt took longer than {claim.timeout:g} s"
+        return Failure(claim.step_id, claim.fence, Cause.TIMEOUT, "Timeout", message)
+    log.info("handler failed", exc_info=error)
+    cause = Cause.INVALID_PAYLOAD if isinstance(error, InvalidPayload) else Cause.HANDLER_ERROR
+    name = type(error).__name__[:MAX_ERROR]
+    return Failure(
+        claim.step_id, claim.fence, cause, name, str(error)[:MAX_MESSAGE], not isinstance(error, PermanentError)
+    )

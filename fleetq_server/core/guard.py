@@ -1,0 +1,37 @@
+"""Runs a handler's coroutine one resumption at a time, looking at the clock before each.
+
+A pod that was frozen (SIGSTOP, a paused virtual machine) wakes in the middle of things: its
+timers and its handlers' are all due at once, and nothing says that the one which cancels the
+handlers comes first. Checking here, where the handler would go on, needs no luck: past its lease
+no handler of this pod executes another line.
+"""
+
+import asyncio
+import types
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
+
+
+@types.coroutine
+def guarded(
+    coroutine: Coroutine[Any, Any, Any], lease_lost: Callable[[], bool], suspended: Callable[[], None]
+) -> Generator[Any, Any, Any]:
+    """`suspended` is called once, when the handler first waits for something."""
+    try:
+        waiting_for = coroutine.send(None)
+    except StopIteration as ended:
+        return ended.value  # most short handlers never wait at all
+    suspended()
+    while True:
+        try:
+            try:
+                sent = yield waiting_for
+            except BaseException as error:
+                waiting_for = coroutine.throw(error)
+            else:
+                if lease_lost():
+                    waiting_for = coroutine.throw(asyncio.CancelledError())
+                else:
+                    waiting_for = coroutine.send(sent)
+        except StopIteration as ended:
+            return ended.value

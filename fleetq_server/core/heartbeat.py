@@ -1,0 +1,154 @@
+"""One holder's heartbeat and its lease on everything it claimed.
+
+Others count a holder dead once they have not seen it beat for `threshold` seconds by their own
+clock. A beat was sent before anybody could see it, so a lease that ends `threshold` seconds after
+the last answered beat was *sent* ends before anybody may act. Within that time:
+
+    sent ──────── late ──────────── soft limit ────────── hard limit = sent + threshold
+         handlers │ the store is    │ they are            │ the process ends itself
+         run      │ looked after    │ cancelled           │ if one still runs
+
+The limits are watched by a thread of their own, since the event loop may be blocked by the very
+handler that has to be stopped, and the writer thread by the very disk that keeps the beat away.
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Sequence
+
+from fleetq_server.clock import Clock
+from fleetq_server.model import BeatReply, Fence, HolderKey, Progress, StepId
+from fleetq_server.store.base import Beat
+from fleetq_server.telemetry import get_logger
+
+SOFT_FRACTION = 0.8
+UNWIND_SECONDS = 0.25  # for handlers to unwind when the limit was noticed late, after a freeze
+EXIT_FENCED = 75
+
+log = get_logger()
+
+
+class Heartbeat:
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        interval: float,
+        threshold: float,
+        running: Callable[[], int],
+        progress: Callable[[], Sequence[Progress]],
+        unblock: Callable[[], None],
+        on_fence: Callable[[], None],
+        on_dead: Callable[[], None],
+        on_cancels: Callable[[Sequence[tuple[StepId, Fence]]], None],
+        on_drain: Callable[[], None],
+    ) -> None:
+        """The `on_…` functions are called on the event loop, `unblock` in the watchdog's thread."""
+        self.interval = interval
+        self.threshold = threshold
+        self._clock = clock
+        self._running = running
+        self._progress = progress
+        self._unblock = unblock
+        self._on_fence = on_fence
+        self._on_dead = on_dead
+        self._on_cancels = on_cancels
+        self._on_drain = on_drain
+        self._loop = asyncio.get_running_loop()
+        self._key: HolderKey | None = None
+        self._sent_at = 0.0
+        self._fenced = False
+        self._hurried = False
+        self._told_drain = False
+        self._stopping = threading.Event()
+        self._watchdog = threading.Thread(target=self._watch, name="fleetq-watchdog", daemon=True)
+
+    def begin(self, key: HolderKey, sent_at: float) -> None:
+        """A new incarnation registered, by a write sent at this monotonic time."""
+        self._key = key
+        self._sent_at = sent_at
+        self._fenced = False
+        if not self._watchdog.is_alive():
+            self._watchdog.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def hurry(self) -> None:
+        """Beat as soon as possible: there is news to fetch."""
+        self._hurried = True
+
+    def lease_lost(self) -> bool:
+        return self._fenced or self._clock.monotonic() >= self._soft_limit
+
+    @property
+    def _soft_limit(self) -> float:
+        return self._sent_at + self.threshold * SOFT_FRACTION
+
+    @property
+    def _late_limit(self) -> float:
+        """Half-way between the time a beat is due and the soft limit."""
+        return (self._sent_at + self.interval + self._soft_limit) / 2
+
+    # --- Beater: in the writer thread ---
+
+    def due_at(self) -> float:
+        return 0.0 if self._hurried else self._sent_at + self.interval
+
+    def make(self) -> Beat:
+        assert self._key is not None
+        return Beat(self._key, self._running(), self._progress())
+
+    def answered(self, reply: BeatReply, sent_at: float) -> None:
+        self._hurried = False
+        if not reply.alive:
+            self._fenced = True
+            self._sent_at = sent_at  # no more beats for this incarnation before the next one is due
+            self._tell(self._on_dead)
+            return
+        self._sent_at = sent_at
+        if self._fenced:
+            self._fenced = False
+            log.info("heartbeat resumed")
+        if reply.cancels:
+            self._tell(self._on_cancels, reply.cancels)
+        if reply.draining and not self._told_drain:
+            self._told_drain = True
+            self._tell(self._on_drain)
+
+    # --- the watchdog thread ---
+
+    def _watch(self) -> None:
+        limit = self._late_limit
+        while not self._stopping.wait(max(0.01, limit - self._clock.monotonic())):
+            now = self._clock.monotonic()
+            if now >= self._soft_limit:
+                self._fence()
+            if now >= self._late_limit:
+                self._unblock()
+            limit = self._late_limit if now < self._late_limit else self._soft_limit
+
+    def _fence(self) -> None:
+        noticed = self._clock.monotonic()
+        sent_at = self._sent_at
+        if self._running() == 0:
+            self._stopping.wait(self.interval)
+            return
+        if not self._fenced:
+            self._fenced = True
+            log.warning("no heartbeat got through, stopping handlers", silent_seconds=round(noticed - sent_at, 3))
+        self._tell(self._on_fence)
+        hard_limit = max(sent_at + self.threshold, noticed + UNWIND_SECONDS)
+        while self._sent_at == sent_at and self._running() > 0:
+            left = hard_limit - self._clock.monotonic()
+            if left <= 0:
+                log.error("handlers still run past the lease, ending the process", running=self._running())
+                os._exit(EXIT_FENCED)
+            self._stopping.wait(min(left, 0.02))
+
+    def _tell(self, callback: Callable[..., None], *values: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(callback, *values)
+        except RuntimeError:
+            self._stopping.set()  # the loop is closed

@@ -1,0 +1,104 @@
+"""Named places where a test can make a pod die, stop, fail or dawdle; inert unless armed."""
+
+import os
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from fleetq_server.errors import ConfigError
+
+NAMES = frozenset(
+    {
+        "store.before_begin",
+        "store.between_statements",
+        "store.between_ops",
+        "store.before_commit",
+        "store.after_commit",
+        "executor.before_handler",
+        "executor.after_handler",
+        "pod.ready",
+        "leader.elected",
+        "recovery.between_batches",
+        "retention.between_batches",
+    }
+)
+
+_SPEC = re.compile(r"(?P<name>[^=@]+)=(?P<action>[^@]+)(?:@(?P<nth>[0-9]+))?")
+
+
+@dataclass(slots=True)
+class _Point:
+    act: Callable[[], None]
+    nth: int | None
+    hits: int = 0
+    # Points are hit from the event loop, the writer thread and handler threads alike.
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def hit(self) -> None:
+        with self.lock:
+            self.hits += 1
+            due = self.nth is None or self.hits == self.nth
+        if due:
+            self.act()
+
+
+_armed: dict[str, _Point] = {}
+
+
+def hit(name: str) -> None:
+    """Does what was armed for `name`; next to nothing otherwise."""
+    if _armed:
+        point = _armed.get(name)
+        if point is not None:
+            point.hit()
+
+
+def arm(spec: str) -> None:
+    """Arms `name=action[@nth],…`: at every hit, or only at the nth.
+
+    Actions: `kill` (SIGKILL to itself), `exit` (status 70, nothing cleaned up), `stop` (SIGSTOP
+    to itself), `raise` (OSError), `delay:SECONDS` (blocks the thread). ConfigError if unreadable,
+    and then nothing is armed.
+    """
+    _armed.update([_parse(part.strip()) for part in spec.split(",") if part.strip()])
+
+
+def disarm() -> None:
+    """Makes every failpoint inert again."""
+    _armed.clear()
+
+
+def _parse(part: str) -> tuple[str, _Point]:
+    match = _SPEC.fullmatch(part)
+    if match is None:
+        raise ConfigError(f"failpoints: {part!r} is not of the form name=action[@nth]")
+    name, nth = match["name"], match["nth"]
+    if name not in NAMES:
+        raise ConfigError(f"failpoints: no failpoint {name!r}; known: {', '.join(sorted(NAMES))}")
+    if nth is not None and int(nth) < 1:
+        raise ConfigError(f"failpoints: {part!r}: hits are counted from 1")
+    return name, _Point(_action(match["action"], name), int(nth) if nth else None)
+
+
+def _action(text: str, name: str) -> Callable[[], None]:
+    match text.partition(":"):
+        case ("kill", "", ""):
+            return lambda: os.kill(os.getpid(), signal.SIGKILL)
+        case ("stop", "", ""):
+            return lambda: os.kill(os.getpid(), signal.SIGSTOP)
+        case ("exit", "", ""):
+            return lambda: os._exit(70)
+        case ("raise", "", ""):
+            return lambda: _raise(name)
+        case ("delay", ":", seconds) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", seconds):
+            return lambda: time.sleep(float(seconds))
+    raise ConfigError(
+        f"failpoints: no action {text!r}; known: kill, exit, stop, raise, delay:SECONDS"
+    )
+
+
+def _raise(name: str) -> None:
+    raise OSError(f"failpoint {name}")

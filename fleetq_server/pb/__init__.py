@@ -1,0 +1,1 @@
+"""Modules generated from protos/ by ci/gen_protos.py; never edited."""

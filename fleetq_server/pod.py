@@ -1,0 +1,235 @@
+"""One pod: the only place where the parts are put together, started and shut down.
+
+Shutdown, in this order, so that nothing acknowledged is lost and nobody waits in vain: health
+NOT_SERVING → no more claims, waiting calls answered → running steps end within the grace, the
+others are released → outcomes recorded → leadership resigned, the holder leaves → gRPC stops
+→ the writer writes its last group → the store closes.
+"""
+
+import asyncio
+import contextlib
+import os
+import uuid
+from collections.abc import Coroutine, Iterable, Mapping
+from random import Random
+
+import pluggy
+
+from fleetq_server import __version__, failpoints
+from fleetq_server.clock import Clock, SystemClock
+from fleetq_server.config import Settings
+from fleetq_server.core import Core
+from fleetq_server.core.claim import ClaimDesk
+from fleetq_server.core.context import Stop
+from fleetq_server.core.deadletter import DeadLetters
+from fleetq_server.core.executor import Executor
+from fleetq_server.core.fleet import Fleet
+from fleetq_server.core.handlers import load_handlers
+from fleetq_server.core.heartbeat import Heartbeat
+from fleetq_server.core.leader import Leader
+from fleetq_server.core.observer import Observer
+from fleetq_server.core.pools import Pools
+from fleetq_server.core.reads import Reads
+from fleetq_server.core.recovery import Recovery
+from fleetq_server.core.retention import Retention
+from fleetq_server.core.submit import Submitter
+from fleetq_server.core.waiting import Waiting
+from fleetq_server.errors import FleetError
+from fleetq_server.hookspecs import plugin_manager
+from fleetq_server.model import Fence, HolderKey, HolderType, NewHolder, StepId
+from fleetq_server.rpc.server import RpcServer
+from fleetq_server.store import open_store
+from fleetq_server.store.base import Applied, Leave, Register
+from fleetq_server.store.writer import GroupWriter
+from fleetq_server.telemetry import configure_logging, get_logger
+
+log = get_logger()
+
+
+class Pod:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        rng: Random | None = None,
+        handlers: Iterable[object] = (),
+        plugins: pluggy.PluginManager | None = None,
+    ) -> None:
+        """`handlers` are functions or modules beside those the settings name. Call it, like every
+        method, on the event loop that is to run the pod."""
+        self.holder_id = uuid.uuid4().hex
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._plugins = plugins or plugin_manager()
+        self._stop = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        configure_logging(settings.log_level, settings.log_format, pod=self.holder_id[:8])
+        failpoints.arm(settings.failpoints)
+        more = [*handlers, *(one for found in self._plugins.hook.fleetq_handlers() for one in found)]
+        self._handlers = load_handlers(settings.handlers, more)
+        pools = Pools(settings.max_parallelism, settings.process_workers, list(self._handlers.values()))
+        self._open(rng)
+        self._put_together(pools)
+
+    def _open(self, rng: Random | None) -> None:
+        settings = self._settings
+        schemes = {scheme: opener for found in self._plugins.hook.fleetq_store_schemes() for scheme, opener in found.items()}
+        self._store = open_store(
+            settings.store, clock=self._clock, rng=rng, max_crashes=settings.max_crashes,
+            checkpoint_bytes=settings.wal_checkpoint_bytes, faults=settings.faults, schemes=schemes,
+        )  # fmt: skip
+        self._presence = self._store.presence()
+        self._presence.hold(self.holder_id)
+        self._bell = self._store.doorbell(self.holder_id)
+        self._reads = Reads(self._store.reader())
+
+    def _put_together(self, pools: Pools) -> None:
+        settings, clock = self._settings, self._clock
+        interval, threshold = settings.heartbeat_interval_seconds, settings.dead_pod_threshold_seconds
+        self._observer = Observer(clock, threshold)
+        self._writer = GroupWriter(
+            self._store, asyncio.get_running_loop(), clock,
+            max_waiting=settings.max_pending_writes, on_commit=self._committed, ring=self._bell.ring,
+        )  # fmt: skip
+        writer = self._writer
+        self._executor = Executor(
+            writer, clock, self._handlers, capacity=settings.capacity, queues=settings.queues or None, pools=pools,
+            lease_lost=lambda: self._heartbeat.lease_lost(), expired=lambda: self._observer.overdue,
+        )  # fmt: skip
+        self._heartbeat = Heartbeat(
+            clock, interval=interval, threshold=threshold,
+            running=lambda: self._executor.running, progress=self._executor.take_progress,
+            unblock=self._store.unblock,
+            on_fence=lambda: self._executor.stop_all(Stop.FENCED), on_dead=self._rejoin_soon,
+            on_cancels=self._cancel, on_drain=self._stop.set,
+        )  # fmt: skip
+        retention = Retention(writer, clock, keep=settings.retention_seconds, keep_dead=settings.dead_retention_seconds)
+        self._leader = Leader(
+            writer, self._reads, self._presence, self._observer, clock, Recovery(writer), retention, interval=interval
+        )
+        self._waiting = Waiting(self._reads, clock, settings.max_waiting_calls)
+        self._fleet = Fleet(writer, self._reads, clock)
+        self._claims = ClaimDesk(
+            writer, heartbeat_interval=interval, dead_threshold=threshold,
+            max_calls=settings.max_waiting_calls, expired=lambda: self._observer.overdue,
+        )  # fmt: skip
+        core = Core(Submitter(writer), self._claims, self._waiting, DeadLetters(writer, self._reads), self._fleet)
+        interceptors = [one for found in self._plugins.hook.fleetq_grpc_interceptors() for one in found]
+        self._server = RpcServer(
+            core, listen=settings.listen, allow_insecure=settings.allow_insecure,
+            reflection=settings.reflection, interceptors=interceptors,
+        )  # fmt: skip
+
+    async def start(self) -> Mapping[str, str | int]:
+        """Joins the fleet and serves; returns what the ready line says."""
+        self._writer.start()
+        port = await self._server.start()
+        self._address = f"{self._settings.listen.rpartition(':')[0]}:{port}"
+        await self._join()
+        self._bell.listen(self._writer.nudge)
+        self._background(self._poll())
+        if self._plugins.hook.fleetq_observe_event.get_hookimpls():
+            self._background(self._observe())
+        await self._server.set_serving(True)
+        failpoints.hit("pod.ready")
+        log.info("ready", address=self._address, kinds=sorted(self._handlers))
+        return {
+            "event": "ready", "pod_id": self.holder_id, "address": self._address, "port": port,
+            "pid": os.getpid(), "version": __version__,
+        }  # fmt: skip
+
+    async def run(self) -> None:
+        """Serves until asked to stop, then drains."""
+        await self._stop.wait()
+        await self.drain()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    async def drain(self) -> None:
+        log.info("draining", running=self._executor.running)
+        await self._server.drain()
+        self._claims.drain()
+        await self._executor.drain(self._settings.shutdown_grace_seconds)
+        for task in self._tasks:
+            task.cancel()
+        with contextlib.suppress(FleetError):  # without the store, the others find out by the lock
+            await self._leader.resign()
+            self._writer.beat_for(None)  # a beat after leaving would look like being declared dead
+            await self._writer.one(Leave(self._key), internal=True)
+        await self._leader.stop()
+        await self._server.stop(1.0)
+        self._heartbeat.stop()
+        await self._writer.stop()
+        await self._reads.close()
+        self._bell.close()
+        self._presence.close()
+        self._store.close()
+        log.info("stopped")
+
+    async def _join(self) -> None:
+        settings = self._settings
+        new = NewHolder(
+            self.holder_id, HolderType.POD, settings.name, self._address, os.getpid(), __version__, settings.capacity
+        )
+        sent_at = self._clock.monotonic()
+        self._key: HolderKey = await self._writer.one(Register(new), internal=True)
+        self._heartbeat.begin(self._key, sent_at)
+        self._writer.beat_for(self._heartbeat)
+        self._executor.start(self._key)
+        self._leader.start(self._key)
+
+    def _rejoin_soon(self) -> None:
+        self._writer.beat_for(None)
+        if not self._stop.is_set():
+            self._background(self._rejoin())
+
+    async def _rejoin(self) -> None:
+        """This incarnation was declared dead: stop all it ran, then begin anew under another id."""
+        log.warning("declared dead by the fleet, beginning anew")
+        self._executor.pause()
+        self._executor.stop_all(Stop.FENCED)
+        await self._executor.idle()
+        self.holder_id = uuid.uuid4().hex
+        self._presence.hold(self.holder_id)
+        while True:
+            try:
+                await self._join()
+            except FleetError as error:
+                log.warning("cannot join yet", cause=str(error))
+                await self._clock.sleep(self._settings.heartbeat_interval_seconds)
+            else:
+                break
+        configure_logging(self._settings.log_level, self._settings.log_format, pod=self.holder_id[:8])
+        log.info("joined anew")
+
+    def _cancel(self, claims: Iterable[tuple[StepId, Fence]]) -> None:
+        for step_id, fence in claims:
+            self._executor.cancel(step_id, fence)
+
+    def _committed(self, applied: Applied) -> None:
+        self._waiting.committed(applied)
+        self._fleet.committed(applied)
+        if applied.cancelling:
+            self._bell.ring()
+            self._heartbeat.hurry()
+            self._writer.nudge()
+
+    def _background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _poll(self) -> None:
+        """Rings may be lost; this bounds what that costs."""
+        while True:
+            await self._clock.sleep(self._settings.claim_interval_seconds)
+            self._writer.nudge()
+
+    async def _observe(self) -> None:
+        async for event in self._fleet.watch(None, frozenset()):
+            try:
+                self._plugins.hook.fleetq_observe_event(event=event)
+            except Exception:
+                log.exception("a plugin failed to observe an event", seq=event.seq)

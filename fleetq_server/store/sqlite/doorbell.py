@@ -1,0 +1,58 @@
+"""Waking idle pods of the host without a write to the store: one FIFO per pod, a byte per ring."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from fleetq_server.store.sqlite.presence import fleet_directory
+
+
+class SqliteDoorbell:
+    """`ring` may be called from any one thread; the rest belongs to the event loop."""
+
+    def __init__(self, database: Path, holder_id: str) -> None:
+        self._folder = fleet_directory(database)
+        self._path = self._folder / f"{holder_id}.bell"
+        os.mkfifo(self._path)
+        self._bell = os.open(self._path, os.O_RDWR | os.O_NONBLOCK)
+        self._seen_folder = 0
+        self._others: dict[str, int] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def ring(self) -> None:
+        changed = os.stat(self._folder).st_mtime_ns
+        if changed != self._seen_folder:
+            self._look_around()
+            self._seen_folder = changed
+        for bell in self._others.values():
+            # Full: it has unheard rings enough. Broken: its pod is gone.
+            with contextlib.suppress(BlockingIOError, BrokenPipeError):
+                os.write(bell, b"\0")
+
+    def _look_around(self) -> None:
+        present = {name for name in os.listdir(self._folder) if name.endswith(".bell") and name != self._path.name}
+        for name in set(self._others) - present:
+            os.close(self._others.pop(name))
+        for name in present - set(self._others):
+            with contextlib.suppress(OSError):  # no reader: a dead pod's
+                self._others[name] = os.open(self._folder / name, os.O_WRONLY | os.O_NONBLOCK)
+
+    def listen(self, on_ring: Callable[[], None]) -> None:
+        def rung() -> None:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._bell, 65536)
+            on_ring()
+
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._bell, rung)
+
+    def close(self) -> None:
+        if self._loop is not None:
+            self._loop.remove_reader(self._bell)
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+        for descriptor in (self._bell, *self._others.values()):
+            os.close(descriptor)
+        self._others.clear()

@@ -1,0 +1,162 @@
+"""Ending an attempt: complete, fail, release. Every write is fenced by the claim token."""
+
+import json
+from collections.abc import Iterable, Sequence
+from itertools import repeat
+from typing import NamedTuple, Protocol
+
+from fleetq_server.backoff import retry_delay
+from fleetq_server.model import Ending, Failure, Fence, Release, StepId, Verdict
+from fleetq_server.store.base import Complete, Fail, ReleaseSteps
+from fleetq_server.store.sqlite.submitting import read_retry
+from fleetq_server.store.sqlite.tx import CANCELLED, CLAIMED, COMPLETED, FAILED, PENDING, SCHEDULED, Tx, json_ids
+
+
+_Done = set[tuple[int, int]]  # (step_id, fence): one call may hold an old and a new claim of a step
+
+
+class _Item(Protocol):
+    @property
+    def step_id(self) -> StepId: ...
+    @property
+    def fence(self) -> Fence: ...
+
+
+def complete(tx: Tx, op: Complete) -> list[Verdict]:
+    done: _Done = set()
+    for fence, ids in _by_fence(op.items).items():
+        for lane, count, found in tx.run("completable", json_ids(ids), fence):
+            tx.run("complete", tx.now, found)
+            ended = ids if count == len(ids) else json.loads(found)
+            done.update(zip(ended, repeat(fence)))
+            tx.move(lane, CLAIMED, COMPLETED, count)
+            tx.event("completed", ended, lane)
+            tx.applied.ended.extend(ended)
+    results = [
+        (item.step_id, item.result.data, int(item.result.json))
+        for item in op.items
+        if item.result is not None and (item.step_id, item.fence) in done
+    ]
+    if results:
+        tx.run_many("insert_result", results)
+    return _verdicts(tx, op.items, done, Ending.COMPLETED)
+
+
+def release(tx: Tx, op: ReleaseSteps) -> list[Verdict]:
+    done: _Done = set()
+    for fence, ids in _by_fence(op.items).items():
+        rows = tx.run("release", tx.now, json_ids(ids), fence)
+        done.update((row[0], fence) for row in rows)
+        account_released(tx, rows)
+    return _verdicts(tx, op.items, done, Ending.RELEASED)
+
+
+def account_released(tx: Tx, rows: Sequence[tuple[int, int, int]]) -> None:
+    """Counts released (id, lane, new state): PENDING, or CANCELLED where that was asked for."""
+    for step_id, lane, state in rows:
+        tx.move(lane, CLAIMED, state)
+        tx.event("cancelled" if state == CANCELLED else "released", [step_id], lane)
+        if state == CANCELLED:
+            tx.applied.ended.append(StepId(step_id))
+        else:
+            tx.applied.made_ready = True
+
+
+def fail(tx: Tx, op: Fail) -> list[Verdict]:
+    done: _Done = {
+        (item.step_id, item.fence) for item in op.items if fail_one(tx, item) or _reported(tx, item)
+    }
+    return _verdicts(tx, op.items, done, Ending.FAILED)
+
+
+def _reported(tx: Tx, item: Failure) -> bool:
+    return bool(tx.run("reported_failure", item.step_id, item.fence))
+
+
+def fail_one(tx: Tx, item: Failure, *, keep_fence: bool = True) -> bool:
+    """Ends one attempt as failed: another try, the DLQ, or CANCELLED where that was asked for.
+
+    The fence stays, so that a repeat of the same call is recognised, unless the attempt
+    was ended over its holder's head. False: the claim is not that of the item.
+    """
+    found = tx.run("claim_to_fail", item.step_id, item.fence)
+    if not found:
+        return False
+    lane, attempt, failures, cancel, claimed_at, holder, retry_text = found[0]
+    policy = read_retry(retry_text)
+    state, run_at = FAILED, None
+    if cancel:
+        state = CANCELLED
+    elif item.retryable and item.error not in policy.non_retryable and failures + 1 < policy.max_attempts:
+        delay = item.retry_delay
+        if delay is None:
+            delay = retry_delay(policy, failures + 1, tx.rules.rng)
+        state, run_at = (SCHEDULED, tx.now + delay) if delay > 0 else (PENDING, None)
+    finished_at = tx.now if state in (FAILED, CANCELLED) else None
+    fence = item.fence if keep_fence else None
+    tx.run("end_failed_attempt", item.step_id, state, run_at, finished_at, fence)
+    record = (fence, attempt, holder or "", claimed_at, tx.now, item.cause, item.error, item.message)
+    tx.run("insert_attempt", item.step_id, *record)
+    if state == FAILED:
+        tx.run("insert_dead", item.step_id, lane, item.cause, item.error, item.message, tx.now)
+    tx.move(lane, CLAIMED, state)
+    tx.event({FAILED: "dead", CANCELLED: "cancelled"}.get(state, "retrying"), [item.step_id], lane, holder)
+    if finished_at is not None:
+        tx.applied.ended.append(item.step_id)
+    tx.applied.made_ready |= state == PENDING
+    return True
+
+
+def ask(tx: Tx, items: Sequence[Release]) -> list[Verdict]:
+    """What a write with each of these claims would meet now."""
+    rows = {row[0]: row for row in tx.run("standing_of_claims", json_ids(item.step_id for item in items))}
+    return [_standing(rows.get(item.step_id), item.fence, None) for item in items]
+
+
+class _Standing(NamedTuple):
+    step_id: int
+    state: int
+    fence: int | None
+    ending: int | None
+    cancel: int
+
+
+def _verdicts(tx: Tx, items: Sequence[_Item], done: _Done, ending: Ending) -> list[Verdict]:
+    if len(done) == len(items):
+        return [Verdict.OK] * len(items)
+    missing = [item.step_id for item in items if (item.step_id, item.fence) not in done]
+    rows = {row[0]: row for row in tx.run("standing_of_claims", json_ids(missing))}
+    return [
+        Verdict.OK
+        if (item.step_id, item.fence) in done
+        else _standing(rows.get(item.step_id), item.fence, ending)
+        for item in items
+    ]
+
+
+def _standing(row: tuple[int, ...] | None, fence: Fence, ending: Ending | None) -> Verdict:
+    """`ending`: how the caller says the attempt ended; the same again is OK."""
+    if row is None:
+        return Verdict.FINISHED
+    step = _Standing(*row)
+    if step.fence == fence:
+        if step.state == CLAIMED:
+            return Verdict.CANCEL_REQUESTED if step.cancel else Verdict.OK
+        if ending is not None and step.ending == ending:
+            return Verdict.OK
+        return Verdict.CANCELLED if step.state == CANCELLED else Verdict.FINISHED
+    if step.state == CLAIMED:
+        return Verdict.SUPERSEDED
+    if step.state == CANCELLED:
+        return Verdict.CANCELLED
+    return Verdict.EXPIRED if step.state in (PENDING, SCHEDULED) else Verdict.FINISHED
+
+
+def _by_fence(items: Iterable[_Item]) -> dict[Fence, list[StepId]]:
+    groups: dict[Fence, list[StepId]] = {}
+    for item in items:
+        group = groups.get(item.fence)
+        if group is None:
+            group = groups[item.fence] = []
+        group.append(item.step_id)
+    return groups

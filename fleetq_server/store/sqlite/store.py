@@ -1,0 +1,177 @@
+"""One pod's write connection: groups of operations, one durable transaction each."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import apsw
+
+from fleetq_server.clock import Clock, SystemClock
+from fleetq_server.errors import FleetError, StoreUnavailable
+from fleetq_server.failpoints import hit
+from fleetq_server.store import base
+from fleetq_server.store.base import Applied, Op, StandingClaim
+from fleetq_server.store.sqlite import claiming, deadletters, holding, leading, settling, submitting
+from fleetq_server.store.sqlite.connection import connect, migrate
+from fleetq_server.store.sqlite.doorbell import SqliteDoorbell
+from fleetq_server.store.sqlite.eviction import evict_stopped
+from fleetq_server.store.sqlite.gate import Gate
+from fleetq_server.store.sqlite.presence import SqlitePresence
+from fleetq_server.store.sqlite.reads import SqliteReader
+from fleetq_server.store.sqlite.tx import SQL, Lanes, Rules, Tx
+from fleetq_server.telemetry import get_logger
+
+log = get_logger()
+
+RUN: Mapping[type, Callable[[Tx, Any], object]] = {
+    base.Submit: submitting.submit,
+    base.Cancel: submitting.cancel,
+    base.SetPaused: submitting.set_paused,
+    base.ClaimSteps: claiming.claim,
+    base.Complete: settling.complete,
+    base.Fail: settling.fail,
+    base.ReleaseSteps: settling.release,
+    base.Register: holding.register,
+    base.Beat: holding.beat,
+    base.Drain: holding.drain,
+    base.Leave: holding.leave,
+    base.Elect: holding.elect,
+    base.Resign: holding.resign,
+    base.Recover: leading.recover,
+    base.ExpireAttempts: leading.expire_attempts,
+    base.Prune: leading.prune,
+    base.Redrive: deadletters.redrive,
+    base.Purge: deadletters.purge,
+}
+
+
+class SqliteStore:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Clock | None = None,
+        rng: Random | None = None,
+        max_crashes: int = 3,
+        checkpoint_bytes: int = 16 * 1024 * 1024,
+        vfs: str | None = None,
+    ) -> None:
+        self.path = path
+        self._clock = clock or SystemClock()
+        self._vfs = vfs
+        self._checkpoint_bytes = checkpoint_bytes
+        self._wal_pages = 0
+        self._lanes = Lanes()
+        self._rules = Rules(rng or Random(), max_crashes)
+        self._gate = Gate(path)
+        with self._gate:
+            self._db = connect(path, vfs=vfs)
+            migrate(self._db)
+        self._page_size = int(self._db.pragma("page_size"))
+        self._rules.secret = self._one("SELECT value FROM meta WHERE name = 'secret'")
+        self._db.set_wal_hook(self._saw_commit)
+
+    def apply(
+        self, ops: Sequence[Op], standing: Sequence[StandingClaim] = (), now: float | None = None
+    ) -> Applied:
+        grants: list[tuple[StandingClaim, list[Any]]] = []
+        try:
+            with self._gate:
+                hit("store.before_begin")
+                self._db.execute("BEGIN IMMEDIATE")
+                tx = Tx(self._db, self._lanes, self._rules, self._clock.now() if now is None else now)
+                for op in ops:
+                    tx.applied.answers.append(_answer(tx, op))
+                    hit("store.between_ops")
+                for one in standing:
+                    grants.append((one, self._stand(tx, one)))
+                tx.finish()
+                tx.applied.next_due = tx.run("next_due")[0][0]
+                tx.applied.left_ready = tx.applied.made_ready and bool(claiming.any_ready(tx))
+                hit("store.before_commit")
+                self._db.execute("COMMIT")
+        except (apsw.Error, OSError) as error:
+            self._roll_back()
+            raise StoreUnavailable(f"the store did not take the write ({type(error).__name__}); try again") from error
+        except BaseException:
+            self._roll_back()
+            raise
+        hit("store.after_commit")
+        for one, claims in grants:
+            if claims:
+                one.granted(claims)
+                tx.applied.grants.append((one, claims))
+        return tx.applied
+
+    def _stand(self, tx: Tx, one: StandingClaim) -> list[Any]:
+        op = one.wanted()
+        if op is None:
+            return []
+        answer = _answer(tx, op)
+        return answer if isinstance(answer, list) else []
+
+    def _roll_back(self) -> None:
+        self._lanes.clear()
+        try:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        except apsw.Error:
+            pass  # SQLite rolled back by itself, as it does on a full disk or an I/O error
+
+    def claimable(self, standing: Sequence[StandingClaim], now: float | None = None) -> bool:
+        wanted = [op for one in standing if (op := one.wanted()) is not None]
+        if not wanted:
+            return False
+        tx = Tx(self._db, self._lanes, self._rules, self._clock.now() if now is None else now)
+        due = tx.run("next_due")[0][0]
+        if due is not None and due <= tx.now:
+            return True
+        return any(op.expired or claiming.ready_lanes(tx, op) for op in wanted)
+
+    def next_due(self) -> float | None:
+        due: float | None = self._one(SQL["next_due"])
+        return due
+
+    def _one(self, sql: str) -> Any:
+        return self._db.execute(sql).fetchall()[0][0]
+
+    def reader(self) -> SqliteReader:
+        return SqliteReader(self.path, vfs=self._vfs)
+
+    def presence(self) -> SqlitePresence:
+        return SqlitePresence(self.path)
+
+    def doorbell(self, holder_id: str) -> SqliteDoorbell:
+        return SqliteDoorbell(self.path, holder_id)
+
+    def unblock(self) -> None:
+        for pid in evict_stopped(self._gate.paths):
+            log.warning("killed a process that was stopped in the middle of a write", stopped_pid=pid)
+
+    def maintain(self) -> None:
+        """A checkpoint once the WAL has grown enough. Under the gate: commits and checkpoints of
+        several processes never meet, so nothing can starve and the WAL starts over."""
+        if self._wal_pages * self._page_size < self._checkpoint_bytes:
+            return
+        try:
+            with self._gate:
+                self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._wal_pages = 0
+        except apsw.Error as error:
+            raise StoreUnavailable(f"the checkpoint failed ({type(error).__name__})") from error
+
+    def _saw_commit(self, _db: apsw.Connection, _name: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def close(self) -> None:
+        self._db.close()
+        self._gate.close()
+
+
+def _answer(tx: Tx, op: Op) -> object:
+    try:
+        return RUN[type(op)](tx, op)
+    except FleetError as refused:
+        return refused

@@ -1,0 +1,256 @@
+"""The one thread that writes: everything waiting goes into one durable transaction.
+
+While a transaction is being synced, the next group gathers by itself, so the more there is to
+write the cheaper each write gets. The thread also beats for its pod, between transactions: a
+handler that blocks the event loop does not cost the pod its claims.
+"""
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from fleetq_server.clock import Clock
+from fleetq_server.errors import Draining, FleetError, InternalError, Overloaded, StoreUnavailable
+from fleetq_server.model import BeatReply
+from fleetq_server.store.base import Applied, Beat, Op, StandingClaim, Store, Submit
+from fleetq_server.telemetry import get_logger
+
+GROUP_WEIGHT = 4000  # steps per transaction: bounds how long other pods wait at the gate
+RETRY_BEAT_SECONDS = 0.1
+
+T = TypeVar("T")
+log = get_logger()
+
+
+class Beater(Protocol):
+    """Whose heartbeat the writer thread keeps. All called in that thread."""
+
+    def due_at(self) -> float:
+        """Monotonic time of the next beat."""
+        ...
+
+    def make(self) -> Beat: ...
+
+    def answered(self, reply: BeatReply, sent_at: float) -> None: ...
+
+
+@dataclass(slots=True)
+class _Entry:
+    ops: Sequence[Op]
+    weight: int
+    done: Callable[[list[object]], None]  # called on the event loop
+    failed: Callable[[FleetError], None]
+
+
+class GroupWriter:
+    def __init__(
+        self,
+        store: Store,
+        loop: asyncio.AbstractEventLoop,
+        clock: Clock,
+        *,
+        max_waiting: int = 20_000,
+        on_commit: Callable[[Applied], None] = lambda applied: None,
+        ring: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_commit` is called on the event loop, `ring` in the writer thread."""
+        self._store = store
+        self._loop = loop
+        self._clock = clock
+        self._max_waiting = max_waiting
+        self._on_commit = on_commit
+        self._ring = ring
+        self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._waiting = 0  # weight queued; changed on the event loop only
+        self._standing: tuple[StandingClaim, ...] = ()
+        self._beater: Beater | None = None
+        self._next_due: float | None = None
+        self._stopping = False
+        self.leading = False  # the leader's writer also does the store's upkeep
+        self._thread = threading.Thread(target=self._run, name="fleetq-writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Writes what is queued, then ends the thread. The caller closes the store."""
+        self._stopping = True
+        self.nudge()
+        await self._loop.run_in_executor(None, self._thread.join)
+
+    # --- from the event loop ---
+
+    async def one(self, op: Op, answer: type[T] | None = None, *, internal: bool = False) -> Any:
+        """The answer to one operation; raises its FleetError."""
+        (found,) = await self.together((op,), internal=internal)
+        if isinstance(found, FleetError):
+            raise found
+        return found
+
+    async def together(self, ops: Sequence[Op], *, internal: bool = False) -> list[object]:
+        """The answers to operations done in one transaction, each a value or a FleetError."""
+        future: asyncio.Future[list[object]] = self._loop.create_future()
+
+        def done(answers: list[object]) -> None:
+            if not future.done():
+                future.set_result(answers)
+
+        def failed(error: FleetError) -> None:
+            if not future.done():
+                future.set_exception(error)
+
+        self.post(ops, done, failed, internal=internal)
+        return await future
+
+    def post(
+        self,
+        ops: Sequence[Op],
+        done: Callable[[list[object]], None],
+        failed: Callable[[FleetError], None],
+        *,
+        internal: bool = True,
+    ) -> None:
+        """Queues operations; one of the callbacks comes on the event loop."""
+        weight = sum(map(_weight, ops))
+        if self._stopping:
+            raise Draining("this pod is shutting down; ask another")
+        if not internal and self._waiting and self._waiting + weight > self._max_waiting:
+            raise Overloaded(f"{self._waiting} steps wait to be written", 0.1)
+        self._waiting += weight
+        self._entries.put(_Entry(ops, weight, done, failed))
+
+    def stand(self, claim: StandingClaim) -> None:
+        """From now on every transaction lets this claim take what is ready."""
+        self._standing = (*self._standing, claim)
+        self.nudge()
+
+    def unstand(self, claim: StandingClaim) -> None:
+        self._standing = tuple(one for one in self._standing if one is not claim)
+
+    def beat_for(self, beater: Beater | None) -> None:
+        self._beater = beater
+        self.nudge()
+
+    def nudge(self) -> None:
+        """Something may have become claimable, or due. Safe from any thread."""
+        self._entries.put(None)
+
+    # --- in the writer thread ---
+
+    def _run(self) -> None:
+        while True:
+            entries = self._gather()
+            if self._stopping and not entries and self._entries.empty():
+                return
+            try:
+                self._write(entries)
+            except Exception as error:  # a bug must not end the thread that keeps the pod alive
+                log.exception("writer failed")
+                self._fail(entries, InternalError(f"internal error ({type(error).__name__})"))
+
+    def _gather(self) -> list[_Entry]:
+        """What is queued now; waits for something to do."""
+        entries: list[_Entry] = []
+        weight = 0
+        try:
+            entry = self._entries.get(timeout=self._patience())
+            while True:
+                if entry is not None:
+                    entries.append(entry)
+                    weight += entry.weight
+                if weight >= GROUP_WEIGHT:
+                    break
+                entry = self._entries.get_nowait()
+        except queue.Empty:
+            pass
+        return entries
+
+    def _patience(self) -> float:
+        waits = [5.0]
+        if self._beater is not None:
+            waits.append(self._beater.due_at() - self._clock.monotonic())
+        if self._next_due is not None and self._standing:
+            waits.append(self._next_due - self._clock.now())
+        return max(0.0, min(waits))
+
+    def _write(self, entries: list[_Entry]) -> None:
+        beater = self._beater
+        sent_at = self._clock.monotonic()
+        ops: list[Op] = [beater.make()] if beater is not None and beater.due_at() <= sent_at else []
+        beats = len(ops)
+        for entry in entries:
+            ops.extend(entry.ops)
+        standing = self._standing
+        if not ops and not self._claimable(standing):
+            return
+        try:
+            applied = self._store.apply(ops, standing)
+        except StoreUnavailable as error:
+            log.warning("store unavailable", cause=str(error.__cause__ or error))
+            self._fail(entries, error)
+            time.sleep(RETRY_BEAT_SECONDS)  # nothing else could be done in this thread
+            return
+        if beats and beater is not None and isinstance(applied.answers[0], BeatReply):
+            beater.answered(applied.answers[0], sent_at)
+        self._after(entries, applied, applied.answers[beats:])
+
+    def _claimable(self, standing: Sequence[StandingClaim]) -> bool:
+        if not standing:
+            return False
+        try:
+            found = self._store.claimable(standing)
+            if not found:
+                self._next_due = self._store.next_due()
+        except Exception as error:
+            log.warning("store unavailable", cause=str(error))
+            return False
+        return found
+
+    def _after(self, entries: list[_Entry], applied: Applied, answers: list[object]) -> None:
+        self._next_due = applied.next_due
+        self._tell(self._settle, entries, applied, answers)
+        if applied.left_ready:
+            self._ring()
+            self.nudge()  # what a full batch left over may still be for this pod
+        if self.leading:
+            try:
+                self._store.maintain()
+            except StoreUnavailable as error:
+                log.warning("checkpoint failed", cause=str(error.__cause__ or error))
+
+    def _fail(self, entries: list[_Entry], error: FleetError) -> None:
+        self._tell(self._settle_failed, entries, error)
+
+    def _tell(self, callback: Callable[..., None], *values: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(callback, *values)
+        except RuntimeError:
+            pass  # the loop is closed: nobody waits any more
+
+    # --- back on the event loop ---
+
+    def _settle(self, entries: list[_Entry], applied: Applied, answers: list[object]) -> None:
+        start = 0
+        for entry in entries:
+            self._waiting -= entry.weight
+            entry.done(answers[start : start + len(entry.ops)])
+            start += len(entry.ops)
+        for one, claims in applied.grants:
+            one.deliver(claims)
+        self._on_commit(applied)
+
+    def _settle_failed(self, entries: list[_Entry], error: FleetError) -> None:
+        for entry in entries:
+            self._waiting -= entry.weight
+            entry.failed(error)
+
+
+def _weight(op: Op) -> int:
+    if isinstance(op, Submit):
+        return len(op.steps)
+    items = getattr(op, "items", None)
+    return len(items) if items is not None and not callable(items) else 1

@@ -1,0 +1,140 @@
+"""The hot statements use the index that was made for them, whatever else the table holds."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from fleetq_server.model import NewStep
+from fleetq_server.store.sqlite.tx import SQL
+from tests.store.driver import START, Driver
+
+ROWS = 3_000
+
+IDS = json.dumps([1, 2, 3])
+# Statement, values, the indexes it must search.
+PLANS = {
+    "pick": ((json.dumps([1, 2]), 100, 7), ["steps_ready"]),
+    "ready_lanes": ((0, "k1", "k2", "q1", 64), ["lanes_ready"]),
+    "claim": ((7, 1, START, IDS), ["INTEGER PRIMARY KEY"]),
+    "claimed": ((IDS,), ["INTEGER PRIMARY KEY"]),
+    "claims_of_request": ((1, 7), ["steps_held"]),
+    "completable": ((IDS, 7), ["INTEGER PRIMARY KEY"]),
+    "complete": ((START, IDS), ["INTEGER PRIMARY KEY"]),
+    "release": ((START, IDS, 7), ["INTEGER PRIMARY KEY"]),
+    "release_held": ((1, START), ["steps_held"]),
+    "held": ((1, 100), ["steps_held"]),
+    "cancelling": ((1,), ["steps_cancelling"]),
+    "next_due": ((), ["steps_scheduled"]),
+    "promote": ((START, 100), ["steps_scheduled"]),
+    "expired_attempts": ((START, 100), ["steps_expiring"]),
+    "standing_of_claims": ((IDS,), ["INTEGER PRIMARY KEY"]),
+    "to_cancel": ((IDS,), ["INTEGER PRIMARY KEY"]),
+    "reported_failure": ((1, 7), ["attempts_step"]),
+    "prunable": ((1000, 100), ["INTEGER PRIMARY KEY"]),
+    "prune_events": ((START, 100), ["INTEGER PRIMARY KEY"]),
+    "prune_requests": ((START, 100), ["requests_at"]),
+    "prune_holders": ((START,), ["steps_held"]),
+    "find_key": (("q1", "k"), ["PRIMARY KEY"]),
+    "read_step": ((1,), ["INTEGER PRIMARY KEY"]),
+    "ended": ((IDS,), ["INTEGER PRIMARY KEY"]),
+}
+BIG_TABLES = frozenset(
+    "steps s bodies b results r progress p attempts dead d idempotency requests events".split()
+)
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[apsw.Connection]:
+    """A database with steps in every state, most of them finished or scheduled."""
+    path = tmp_path_factory.mktemp("plans") / "fleet.db"
+    driver = Driver(f"sqlite:///{path}")
+    _fill(driver)
+    driver.close()
+    db = apsw.Connection(str(path))
+    yield db
+    db.close()
+
+
+def _fill(driver: Driver) -> None:
+    pod = driver.join("pod")
+    for number in range(ROWS // 100):
+        queue = f"q{number % 3}"
+        driver.submit(
+            *[
+                NewStep("k1", queue=queue, timeout=9, idempotency_key=f"{number}.{i}")
+                for i in range(50)
+            ]
+        )
+        driver.submit(*[NewStep("k2", queue=queue, run_at=START + 9 + i) for i in range(50)])
+    driver.complete(*driver.claim(pod, ROWS // 4), result=b"r")
+    driver.fail(*driver.claim(pod, ROWS // 10), retryable=False)
+    driver.cancel(*[claim.step_id for claim in driver.claim(pod, 50)][:20])
+
+
+@pytest.fixture(params=["fresh statistics", "no statistics"])
+def db(full: apsw.Connection, request: pytest.FixtureRequest) -> Iterator[apsw.Connection]:
+    if request.param == "fresh statistics":
+        full.execute("ANALYZE")
+    yield full
+    full.execute("DROP TABLE IF EXISTS sqlite_stat1; DROP TABLE IF EXISTS sqlite_stat4")
+
+
+def plan_of(db: apsw.Connection, name: str, values: tuple[object, ...]) -> list[str]:
+    sql = SQL[name].replace("{wanted}", "AND kind IN (?, ?) AND queue IN (?)")
+    return [row[3] for row in db.execute("EXPLAIN QUERY PLAN " + sql, values)]
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_statement_searches_its_index_and_scans_no_big_table(
+    db: apsw.Connection, name: str
+) -> None:
+    values, indexes = PLANS[name]
+    plan = plan_of(db, name, values)
+    for index in indexes:
+        assert any("USING" in line and index in line for line in plan), plan
+    assert [line for line in plan if _scans_big_table(line)] == [], plan
+
+
+def _scans_big_table(line: str) -> bool:
+    words = line.split()
+    return words[0] == "SCAN" and words[1] in BIG_TABLES
+
+
+def test_the_check_would_notice_a_scan(db: apsw.Connection) -> None:
+    scan = [row[3] for row in db.execute("EXPLAIN QUERY PLAN SELECT id FROM steps WHERE fence = 1")]
+    assert _scans_big_table(scan[0])
+
+
+def test_a_claim_does_the_same_work_however_much_is_finished_or_scheduled(tmp_path: Path) -> None:
+    """Counted in SQLite's own steps, not in seconds."""
+    work = Counter[str]()
+
+    def one_step() -> bool:
+        work["steps"] += 1
+        return False
+
+    def count(db: apsw.Connection) -> None:
+        db.set_progress_handler(one_step, 1)
+
+    apsw.connection_hooks.append(count)
+    try:
+        driver = Driver(f"sqlite:///{tmp_path / 'fleet.db'}")
+    finally:
+        apsw.connection_hooks.remove(count)
+    pod = driver.join("pod")
+
+    def cost_of_a_claim() -> int:
+        driver.submit(*[NewStep("wanted", queue="mine")] * 10)
+        work.clear()
+        assert len(driver.claim(pod, 10, kinds=("wanted",))) == 10
+        return work["steps"]
+
+    before = cost_of_a_claim()
+    _fill(driver)
+    assert before > 0
+    assert cost_of_a_claim() <= before * 1.1
+    driver.close()
