@@ -11,6 +11,7 @@ import contextlib
 import os
 import uuid
 from collections.abc import Coroutine, Iterable, Mapping
+from pathlib import Path
 from random import Random
 
 import pluggy
@@ -35,6 +36,7 @@ from fleetq_server.core.retention import Retention
 from fleetq_server.core.submit import Submitter
 from fleetq_server.core.waiting import Waiting
 from fleetq_server.errors import FleetError
+from fleetq_server.faults import FaultyClock, obey_failpoints
 from fleetq_server.hookspecs import plugin_manager
 from fleetq_server.model import Fence, HolderKey, HolderType, NewHolder, StepId
 from fleetq_server.rpc.server import RpcServer
@@ -61,6 +63,8 @@ class Pod:
         self.holder_id = uuid.uuid4().hex
         self._settings = settings
         self._clock = clock or SystemClock()
+        if settings.faults:
+            self._clock = FaultyClock(self._clock, Path(settings.faults))
         self._plugins = plugins or plugin_manager()
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -129,6 +133,8 @@ class Pod:
         await self._join()
         self._bell.listen(self._writer.nudge)
         self._background(self._poll())
+        if self._settings.faults:
+            self._background(obey_failpoints(Path(self._settings.faults)))
         if self._plugins.hook.fleetq_observe_event.get_hookimpls():
             self._background(self._observe())
         await self._server.set_serving(True)

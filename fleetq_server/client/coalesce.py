@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
+from fleetq_server.client.tasks import this_task
 from fleetq_server.errors import Conflict, DeadlineExceeded, InvalidArgument, Unavailable
 
 Item = TypeVar("Item")
@@ -148,9 +149,3 @@ def _refuse(batch: Sequence[_Part[Item, Answer]], error: Exception) -> None:
     for part in batch:
         if not part.answer.done():
             part.answer.set_exception(error)
-
-
-def this_task() -> asyncio.Task[Any]:
-    task = asyncio.current_task()
-    assert task is not None
-    return task

@@ -16,6 +16,7 @@ import grpc.aio
 
 from fleetq_server.client.addresses import split_addresses, targets
 from fleetq_server.client.errors import from_rpc_error
+from fleetq_server.client.tasks import this_task
 from fleetq_server.errors import FleetError, NoPodReachable, Overloaded, Unavailable
 from fleetq_server.pb.claim_service_pb2_grpc import ClaimServiceStub
 from fleetq_server.pb.fleet_service_pb2_grpc import FleetServiceStub
@@ -105,7 +106,9 @@ class Link:
                 self.turn_from(error)
                 await attempts.pause_after(self.explain(error), raw)
             except asyncio.CancelledError:
-                self._check_open()  # closing the channel looks like a cancelled task
+                # A channel that is closed cancels its calls, though nobody cancelled the task.
+                if not this_task().cancelling():
+                    self._check_open()
                 raise
 
     def attempts(self, timeout: float, outlast_overload: bool = False) -> "Attempts":

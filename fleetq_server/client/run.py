@@ -9,7 +9,8 @@ from enum import Enum, auto
 from typing import Any, assert_never
 
 from fleetq_server.client.claims import ClaimCalls
-from fleetq_server.client.coalesce import Coalescer, this_task
+from fleetq_server.client.coalesce import Coalescer
+from fleetq_server.client.tasks import this_task
 from fleetq_server.core.context import Context, Stop, encode_result
 from fleetq_server.core.guard import guarded
 from fleetq_server.core.handlers import InvalidPayload, PermanentError

@@ -10,6 +10,7 @@ from fleetq_server.client.calls import new_request_id
 from fleetq_server.client.claims import ClaimCalls
 from fleetq_server.client.results import TimedBeatReply
 from fleetq_server.client.run import TROUBLE, Function, Reports, Run
+from fleetq_server.client.tasks import this_task
 from fleetq_server.core.context import Stop
 from fleetq_server.errors import FleetError, InvalidArgument, LeaseLost
 from fleetq_server.model import Claim, Release, StepId, Verdict
@@ -99,18 +100,20 @@ class Worker:
 
     async def _claim_until_drained(self) -> None:
         while await self._has_room():
-            request_id = new_request_id()
+            holder_id, request_id = self.holder_id, new_request_id()
             self._claiming = asyncio.create_task(self._claim(request_id, CLAIM_WAIT))
             try:
                 claims = await self._claiming
             except asyncio.CancelledError:
-                await self._give_back(request_id)
-                if not self._draining.is_set():
+                if holder_id == self.holder_id:
+                    await self._give_back(request_id)
+                if this_task().cancelling():
                     raise
             except LeaseLost:
                 self._begin_anew()
             else:
-                for claim in claims:
+                # Claims of a holder that was fenced meanwhile are not ours to run.
+                for claim in claims if holder_id == self.holder_id else ():
                     self._start(claim)
 
     async def _has_room(self) -> bool:
@@ -220,6 +223,8 @@ class Worker:
         self.holder_id = _new_holder_id()
         for run in self._runs.values():
             run.stop(Stop.FENCED)
+        if self._claiming is not None:
+            self._claiming.cancel()
 
     async def _end(self, beats: asyncio.Task[None]) -> None:
         beats.cancel()

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from fleetq_server.errors import ConfigError
 from fleetq_server.store.base import Reader, Store
-from fleetq_server.store.sqlite import SqliteReader, SqliteStore
+from fleetq_server.store.sqlite import SqliteReader, SqliteStore, faultvfs
 
 Opener = Callable[..., Store]
 
@@ -22,7 +22,8 @@ def sqlite_path(url: str) -> Path:
 
 
 def _open_sqlite(url: str, *, faults: str = "", **options: Any) -> Store:
-    return SqliteStore(sqlite_path(url), **options)
+    vfs = faultvfs.install(Path(faults)) if faults else None
+    return SqliteStore(sqlite_path(url), vfs=vfs, **options)
 
 
 OPENERS: dict[str, Opener] = {"sqlite": _open_sqlite}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetq_server.client import AsyncClient, Client, StepsFailed, Worker
+from fleetq_server.client import AsyncClient, Client, Grant, StepsFailed, Worker
 from fleetq_server.core.context import Context
 from fleetq_server.errors import IdempotencyConflict, InvalidArgument, NotFound
 from fleetq_server.model import (
@@ -78,12 +78,12 @@ async def test_refusals_name_the_field(client: AsyncClient) -> None:
     with pytest.raises(InvalidArgument) as caught:
         await client.submit_steps([NewStep("k"), NewStep("k", queue="No Queue")])
     assert caught.value.field == "steps[1].queue"
-    key = {"idempotency_key": "test_refusals"}
-    first = await client.submit_one("k", 1, run_at=4e9, **key)
-    assert await client.submit_one("k", 1, run_at=4e9, **key) == first
+    key = "test_refusals"
+    first = await client.submit_one("k", 1, run_at=4e9, idempotency_key=key)
+    assert await client.submit_one("k", 1, run_at=4e9, idempotency_key=key) == first
     with pytest.raises(IdempotencyConflict) as conflict:
-        await client.submit_one("k", 2, run_at=4e9, **key)
-    assert (conflict.value.key, conflict.value.step_id) == ("test_refusals", first)
+        await client.submit_one("k", 2, run_at=4e9, idempotency_key=key)
+    assert (conflict.value.key, conflict.value.step_id) == (key, first)
     with pytest.raises(NotFound):
         await client.wait(["999999999"], timeout=1)
 
@@ -129,9 +129,12 @@ async def test_events_of_the_past_and_of_the_moment(client: AsyncClient) -> None
 
 async def test_claims_by_hand(client: AsyncClient) -> None:
     step = await client.submit_one("by-hand", b"\x00\xff", metadata={"a": "b"})
-    again = {"kinds": ["by-hand"], "wait": 5.0, "request_id": "one-claim"}
-    grant = await client.claim_steps(HOLDER, **again)
-    assert (await client.claim_steps(HOLDER, **again)).claims == grant.claims
+
+    async def ask() -> Grant:
+        return await client.claim_steps(HOLDER, kinds=["by-hand"], wait=5.0, request_id="one")
+
+    grant = await ask()
+    assert (await ask()).claims == grant.claims
     (claim,) = grant.claims
     assert (str(claim.step_id), claim.payload, claim.metadata) == (step, b"\x00\xff", {"a": "b"})
     assert 0 < grant.heartbeat_interval < grant.dead_threshold

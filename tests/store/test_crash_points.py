@@ -18,6 +18,7 @@ from fleetq_server.model import (
     Claim,
     Completion,
     Failure,
+    Fence,
     HolderKey,
     HolderType,
     NewHolder,
@@ -113,10 +114,18 @@ OPERATIONS: dict[str, Callable[[Scene], list[Op]]] = {
     ],
 }
 # These carry a request id or tokens: said again, they get the same answer.
-REPEATABLE = frozenset(
-    ["submit", "claim", "claim from the dead", "complete", "fail", "fail for good", "release"]
-    + ["register", "leave", "redrive"]
-)
+REPEATABLE = OPERATIONS.keys() & {
+    "submit",
+    "claim",
+    "claim from the dead",
+    "complete",
+    "fail",
+    "fail for good",
+    "release",
+    "register",
+    "leave",
+    "redrive",
+}
 
 
 def apply_and_die(say: Say, url: str, ops: list[Op], spec: str) -> None:
@@ -192,5 +201,5 @@ def without_fences(answers: list[object]) -> list[object]:
 
 def _without_fences(answer: object) -> object:
     if isinstance(answer, list):
-        return [one._replace(fence=0) if isinstance(one, Claim) else one for one in answer]
+        return [one._replace(fence=Fence(0)) if isinstance(one, Claim) else one for one in answer]
     return answer

@@ -20,6 +20,7 @@ from fleetq_server.errors import (
     StoreUnavailable,
     Unavailable,
 )
+from fleetq_server.model import NewStep
 from fleetq_server.rpc import status
 from tests.unit.client_fake import FakeSteps, serving
 
@@ -147,6 +148,20 @@ async def test_no_pod_at_all_is_said_with_the_addresses() -> None:
     async with AsyncClient("127.0.0.1:1,127.0.0.1:2", patience=0.1) as client:
         with pytest.raises(NoPodReachable, match=r"127\.0\.0\.1:1, 127\.0\.0\.1:2"):
             await client.stats()
+
+
+async def test_a_cancelled_call_stays_cancelled_while_the_client_closes() -> None:
+    fake = FakeSteps()
+    fake.gate.clear()
+    async with serving(fake) as (address, _):
+        client = AsyncClient(address)
+        call = asyncio.create_task(client.submit_steps([NewStep("k")], request_id="r"))
+        await asyncio.wait_for(fake.arrived.wait(), 10)
+        call.cancel()
+        await client.close()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        fake.gate.set()
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,12 @@ class _Item(Protocol):
 def complete(tx: Tx, op: Complete) -> list[Verdict]:
     done: _Done = set()
     for fence, ids in _by_fence(op.items).items():
-        for lane, count, found in tx.run("completable", json_ids(ids), fence):
+        for lane, count, found, holder in tx.run("completable", json_ids(ids), fence):
             tx.run("complete", tx.now, found)
             ended = ids if count == len(ids) else json.loads(found)
             done.update(zip(ended, repeat(fence)))
             tx.move(lane, CLAIMED, COMPLETED, count)
-            tx.event("completed", ended, lane)
+            tx.event("completed", ended, lane, tx.holder_id(holder))
             tx.applied.ended.extend(ended)
     results = [
         (item.step_id, item.result.data, int(item.result.json))

@@ -79,7 +79,7 @@ SELECT json_group_array(id) FROM (
 
 -- name: completable
 -- The plus keeps the planner off the index of claimed steps, which it would scan from end to end.
-SELECT lane, count(*), json_group_array(id) FROM steps
+SELECT lane, count(*), json_group_array(id), max(holder) FROM steps
 WHERE id IN (SELECT value FROM json_each(?1)) AND fence = ?2 AND +state = 2 GROUP BY lane;
 
 -- name: complete

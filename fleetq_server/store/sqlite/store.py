@@ -65,8 +65,18 @@ class SqliteStore:
         self._lanes = Lanes()
         self._rules = Rules(rng or Random(), max_crashes)
         self._gate = Gate(path)
+        try:
+            self._open()
+        except apsw.Error as error:
+            self._gate.close()
+            raise StoreUnavailable(f"the store cannot be opened ({type(error).__name__})") from error
+        except BaseException:
+            self._gate.close()
+            raise
+
+    def _open(self) -> None:
         with self._gate:
-            self._db = connect(path, vfs=vfs)
+            self._db = connect(self.path, vfs=self._vfs)
             migrate(self._db)
         self._page_size = int(self._db.pragma("page_size"))
         self._rules.secret = self._one("SELECT value FROM meta WHERE name = 'secret'")

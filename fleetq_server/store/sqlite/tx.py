@@ -37,16 +37,18 @@ class Rules:
 
 @dataclass(slots=True)
 class Lanes:
-    """Lane numbers by name and back. Lanes are never renumbered or deleted, so a cache is safe;
-    a rolled-back transaction drops it, for it may hold a lane that never came to be."""
+    """Lane numbers by name and back, and holders' ids by key. Neither is ever renumbered, so a cache
+    is safe; a rolled-back transaction drops it, for it may hold what never came to be."""
 
     ids: dict[tuple[str, str], int] = field(default_factory=dict)
     names: dict[int, tuple[str, str]] = field(default_factory=dict)
+    holders: dict[int, str] = field(default_factory=dict)
     turn: int = 0  # the lane served last, so that very many lanes are served in turns
 
     def clear(self) -> None:
         self.ids.clear()
         self.names.clear()
+        self.holders.clear()
 
 
 class Tx:
@@ -89,6 +91,12 @@ class Tx:
                 self._learn(number, queue, kind)
             name = self.lanes.names[lane]
         return name
+
+    def holder_id(self, key: int) -> str:
+        known = self.lanes.holders.get(key)
+        if known is None:
+            known = self.lanes.holders[key] = str(self.run("holder_status", key)[0][1])
+        return known
 
     def _learn(self, lane: int, queue: str, kind: str) -> None:
         self.lanes.ids[queue, kind] = lane

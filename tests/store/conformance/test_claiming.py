@@ -165,6 +165,9 @@ class Standing:
     def granted(self, claims: list[Claim]) -> None:
         self.claims.extend(claims)
 
+    def deliver(self, claims: list[Claim]) -> None:
+        """Not the store's business."""
+
 
 def test_standing_claims_take_what_the_same_transaction_made_ready(
     fleet: Driver, pod: HolderKey, other: HolderKey

@@ -92,7 +92,7 @@ def test_events_of_one_transaction_keep_each_steps_order(
         ClaimSteps(other, 9),
         Complete([]),
     )
-    for step_id in ids(fleet.claim(pod, 9)) + [held.step_id, StepId(held.step_id + 2)]:
+    for step_id in [*ids(fleet.claim(pod, 9)), held.step_id, StepId(held.step_id + 2)]:
         told = [event.type for event in fleet.events() if step_id in event.step_ids]
         assert told[-1] == "claimed"
 

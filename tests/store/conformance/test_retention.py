@@ -107,5 +107,5 @@ def test_a_step_outlives_the_holder_that_ran_it(fleet: Driver, pod: HolderKey, t
     fleet.do(Leave(worker))
     fleet.later(10)
     fleet.do(Prune(pod, term, fleet.now, 0.0))
-    assert fleet.step(step_id).attempts[0].holder.startswith("worker".encode().hex())
+    assert fleet.step(step_id).attempts[0].holder.startswith(b"worker".hex())
     assert fleet.state(step_id) is StepState.SCHEDULED

@@ -1,0 +1,46 @@
+"""Draining a backlog of steps that do nothing: claims and completions, nothing else."""
+
+from pathlib import Path
+
+from fleetq_server.bench import raw
+from fleetq_server.bench.fleet import Fleet, problems
+from fleetq_server.bench.plan import Plan, Sizes
+from fleetq_server.bench.report import Line, Report, at_least, at_least_of_raw
+from fleetq_server.bench.seed import copy, fill
+
+SIZES = Sizes(steps=50_000, pods=4, rounds=3)
+PARALLELISM = 100
+
+
+def measure(plan: Plan) -> Report:
+    backlog = plan.directory / "backlog.db"
+    fill(backlog, plan.steps)
+    path = plan.directory / "fleet.db"
+    limit: list[float] = []
+    one: list[float] = []
+    several: list[float] = []
+    wrong: list[str] = []
+    for number in range(plan.rounds):
+        plan.say(f"round {number + 1} of {plan.rounds}: raw limit")
+        limit.append(raw.drain(copy(backlog, path), PARALLELISM))
+        for pods, rates in ((1, one), (plan.pods, several)):
+            plan.say(f"round {number + 1} of {plan.rounds}: {pods} pods")
+            rates.append(drain(copy(backlog, path), pods, plan.steps))
+            wrong += problems(path)
+    share = [many / single for many, single in zip(several, one, strict=True)]
+    lines = [
+        Line("one pod", "steps/s", one, limit, at_least_of_raw(0.6)),
+        Line(f"{plan.pods} pods together", "steps/s", several, limit),
+        Line(f"{plan.pods} pods / one pod", "", share, target=at_least(0.8)),
+    ]
+    about = {"steps": plan.steps, "parallelism": PARALLELISM, "batch": PARALLELISM}
+    return Report("claiming", lines, wrong, about)
+
+
+def drain(path: Path, pods: int, steps: int) -> float:
+    """Steps per second from the moment the pods may begin."""
+    with Fleet(path) as fleet:
+        fleet.start(pods, parallelism=PARALLELISM)
+        begun = fleet.let_go()
+        ended = fleet.until_completed(steps)
+    return steps / (ended - begun)

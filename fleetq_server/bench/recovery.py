@@ -1,0 +1,139 @@
+"""SIGKILL to a pod that holds steps: how long until they run elsewhere."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+from fleetq_server.bench.fleet import Fleet, problems, wait_until
+from fleetq_server.bench.handlers import HOLD, STARTED, starts_file
+from fleetq_server.bench.plan import Plan, Sizes
+from fleetq_server.bench.raw import Raw
+from fleetq_server.bench.report import Line, Report, at_most
+from fleetq_server.bench.seed import fill
+from fleetq_server.cli.spawn import PodProcess
+
+SIZES = Sizes(steps=500, pods=2, rounds=5)
+MANY = 100_000  # as many as one pod may hold
+CLAIM_AT_MOST, RECOVER_AT_MOST = 1000, 2000  # per transaction, as a pod does
+LOOK_SECONDS = 0.002
+
+
+class Times(NamedTuple):
+    """Milliseconds from the kill."""
+
+    first: float
+    all: float
+
+
+class Case(NamedTuple):
+    held: int
+    leader: bool  # the pod that is killed leads the fleet
+
+
+def measure(plan: Plan) -> Report:
+    rng = Random(plan.seed)
+    wrong: list[str] = []
+
+    def run(case: Case, rounds: int) -> tuple[list[Times], list[float]]:
+        times, limit = [], []
+        for number in range(rounds):
+            who = "the leader" if case.leader else "a pod"
+            plan.say(f"{who} holding {case.held} steps, round {number + 1} of {rounds}")
+            directory = plan.directory / f"{case.held}-{case.leader}-{number}"
+            directory.mkdir()
+            limit.append(_raw(directory, case.held))
+            times.append(_fleet(directory, case, plan.pods, rng, wrong))
+        return times, limit
+
+    lines: list[Line] = []
+    for case in (Case(plan.steps, False), Case(plan.steps, True)):
+        lines += _lines(case, *run(case, plan.rounds), all_within=300, first_within=100)
+    if plan.sizes == SIZES:
+        lines += _lines(Case(MANY, False), *run(Case(MANY, False), 1), all_within=4000)
+    about = {"pods_left": plan.pods, "rounds": plan.rounds, "summary": "worst"}
+    return Report("recovery", lines, wrong, about)
+
+
+def _lines(
+    case: Case,
+    times: list[Times],
+    limit: list[float],
+    *,
+    all_within: float,
+    first_within: float | None = None,
+) -> list[Line]:
+    what = f"{case.held:,} steps of {'the leader' if case.leader else 'a pod'}"
+    first = [one.first for one in times]
+    every = [one.all for one in times]
+    target = None if first_within is None else at_most(first_within)
+    return [
+        Line(f"{what}: first again", "ms", first, target=target, summary=max),
+        Line(f"{what}: all again", "ms", every, limit, at_most(all_within), max),
+    ]
+
+
+def _fleet(directory: Path, case: Case, others: int, rng: Random, wrong: list[str]) -> Times:
+    path = directory / "fleet.db"
+    fill(path, case.held, kind=HOLD, payload=str(directory).encode(), paused=False)
+    with Fleet(path) as fleet:
+        if not case.leader:
+            fleet.start(handlers=())  # the eldest leads, and this one takes no steps
+        (victim,) = fleet.start(parallelism=case.held)
+        _await_starts(directory, 1, case.held)
+        fleet.start(others, parallelism=case.held)
+        # Until the new pods have looked around; then somewhere between two heartbeats.
+        time.sleep(1.5 + rng.random())
+        killed = time.monotonic()
+        _kill(fleet, victim)
+        _await_starts(directory, 2, case.held)
+        times = _times(directory, killed, case.held)
+        fleet.pods.stop_all(0)  # the handlers never end by themselves
+    wrong += problems(path)
+    return times
+
+
+def _kill(fleet: Fleet, victim: PodProcess) -> None:
+    os.kill(victim.pid, signal.SIGKILL)
+    fleet.pods.kill(victim)
+
+
+def _await_starts(directory: Path, attempt: int, steps: int) -> None:
+    path = starts_file(str(directory), attempt)
+
+    def started() -> int:
+        return path.stat().st_size // STARTED.size if path.exists() else 0
+
+    wait_until(
+        lambda: started() >= steps,
+        lambda: f"attempt {attempt} of {steps} steps: {started()} have started",
+        look=LOOK_SECONDS,
+    )
+
+
+def _times(directory: Path, killed: float, steps: int) -> Times:
+    data = starts_file(str(directory), 2).read_bytes()
+    starts: dict[int, float] = {}
+    for step_id, at in STARTED.iter_unpack(data[: len(data) // STARTED.size * STARTED.size]):
+        starts.setdefault(step_id, at)
+    assert len(starts) == steps, "a step started twice before another one did at all"
+    after = [1000 * (at - killed) for at in starts.values()]
+    return Times(min(after), max(after))
+
+
+def _raw(directory: Path, held: int) -> float:
+    """Milliseconds for the same transactions: give back a batch, claim a batch, and so on."""
+    path = directory / "raw.db"
+    fill(path, held, kind=HOLD, paused=False)
+    with Raw(path, kind=HOLD, holder_id="1" * 32) as dead, Raw(path, kind=HOLD) as heir:
+        while dead.turn(claim=CLAIM_AT_MOST):
+            dead.keep()
+        begun = time.monotonic()
+        for _ in range(0, held, RECOVER_AT_MOST):
+            heir.turn(recover=dead, batch=RECOVER_AT_MOST, claim=CLAIM_AT_MOST)
+            heir.keep()
+        while heir.turn(claim=CLAIM_AT_MOST):
+            heir.keep()
+        return 1000 * (time.monotonic() - begun)

@@ -1,0 +1,128 @@
+"""Checks of the file, the library that reads it, and what lies around it."""
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from fleetq_server.cli.diagnosis.check import Check, ok, problem, size, warning
+from fleetq_server.errors import StoreUnavailable
+from fleetq_server.store.sqlite.connection import NETWORK_FILE_SYSTEMS
+from fleetq_server.store.sqlite.examine import SqliteExaminer
+
+LARGE_WAL = 64 * 1024**2
+LITTLE_SPACE = 512 * 1024**2
+NO_SPACE = 32 * 1024**2
+IN_MEMORY = frozenset({"tmpfs", "ramfs"})
+KEEP = "stop all pods, keep a copy of the store and its -wal file, and report this"
+
+Facts = Mapping[str, str | int | float | bool]
+
+
+def check_database(store: SqliteExaminer) -> Iterator[Check]:
+    facts = store.health()
+    yield _library(facts)
+    yield _file_system(facts)
+    yield _journal(facts)
+    yield _durability(facts)
+    yield _wal(facts)
+    yield _space(store.path)
+    schema = _schema(int(facts["schema_version"]), store.newest_schema())
+    yield schema
+
+
+def check_contents(store: SqliteExaminer) -> Iterator[Check]:
+    yield _readable("structure", lambda: _structure(store))
+    yield _readable("contents", lambda: _contents(store))
+
+
+def _library(facts: Facts) -> Check:
+    version = f"SQLite {facts['sqlite_version']}"
+    if facts["wal_reset_bug"]:
+        return problem(
+            "library",
+            f"{version} can corrupt a store that several processes write (the WAL-reset bug)",
+            "pods refuse to start: install apsw 3.51.3 or later",
+        )
+    return ok("library", f"{version}, without the WAL-reset bug")
+
+
+def _file_system(facts: Facts) -> Check:
+    kind = str(facts["file_system"])
+    if kind in NETWORK_FILE_SYSTEMS:
+        finding = f"{kind}, a network file system, where SQLite's WAL does not work"
+        return problem("file system", finding, "move the store to a local disk")
+    if kind in IN_MEMORY:
+        finding = f"{kind}, which is memory: all steps are lost when the machine restarts"
+        return warning("file system", finding, "move the store to a disk")
+    return ok("file system", f"{kind or 'of unknown type'}, local")
+
+
+def _journal(facts: Facts) -> Check:
+    mode = str(facts["journal_mode"])
+    if mode == "wal":
+        return ok("journal mode", "wal")
+    finding = f"{mode}: another program has changed it"
+    return problem("journal mode", finding, "restart the pods, each sets it to wal")
+
+
+def _durability(facts: Facts) -> Check:
+    level = str(facts["synchronous"])
+    if level in ("full", "extra"):
+        return ok("durability", f"pods commit with synchronous={level}")
+    return problem(
+        "durability",
+        f"pods commit with synchronous={level}: a power loss may take acknowledged steps",
+        "install an unmodified pytest-fleetq",
+    )
+
+
+def _wal(facts: Facts) -> Check:
+    now, database = int(facts["wal_bytes"]), int(facts["database_bytes"])
+    finding = f"{size(now)} beside a database of {size(database)}"
+    if now <= LARGE_WAL:
+        return ok("WAL", finding)
+    advice = "see that a pod leads and that no other program keeps a transaction open"
+    return warning("WAL", f"{finding}: nobody empties it", advice)
+
+
+def _space(path: Path) -> Check:
+    free = shutil.disk_usage(path.absolute().parent).free
+    finding, advice = f"{size(free)} free", "make room, or pods will refuse writes"
+    if free < NO_SPACE:
+        return problem("disk space", finding, advice)
+    if free < LITTLE_SPACE:
+        return warning("disk space", finding, advice)
+    return ok("disk space", finding)
+
+
+def _schema(have: int, newest: int) -> Check:
+    if have == 0:
+        return problem("schema", "none: no pod has ever used this file", "name the store of a fleet")
+    if have > newest:
+        finding = f"version {have}, but this installation knows only {newest}"
+        return problem("schema", finding, "install a newer pytest-fleetq")
+    if have < newest:
+        finding = f"version {have}; this installation writes {newest}"
+        return warning("schema", finding, "the next pod to start brings it up to date")
+    return ok("schema", f"version {have}")
+
+
+def _readable(name: str, check: Callable[[], Check]) -> Check:
+    try:
+        return check()
+    except StoreUnavailable as error:
+        return problem(name, str(error.__cause__ or error), KEEP)
+
+
+def _structure(store: SqliteExaminer) -> Check:
+    damage = store.damage()
+    if damage:
+        return problem("structure", "; ".join(damage), KEEP)
+    return ok("structure", "SQLite finds no damage")
+
+
+def _contents(store: SqliteExaminer) -> Check:
+    audit = store.audit()
+    if audit.problems:
+        return problem("contents", "; ".join(audit.problems), KEEP)
+    return ok("contents", f"counters and scan agree on {audit.scanned.submitted:,} steps, no orphans")

@@ -1,0 +1,285 @@
+"""Real pods as processes of their own, and what tests ask of them.
+
+Nothing here waits for time to pass: every wait is for something that can be seen, ends with it,
+and says on timeout what was seen instead.
+"""
+
+import fcntl
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+
+from fleetq_server.client import Client
+from fleetq_server.model import Event, Holder, HolderStatus, Step, StepId
+from fleetq_server.store.sqlite import SqliteReader
+
+ROOT = Path(__file__).parents[2]
+HANDLERS = "tests.cluster.handlers"
+READY_WITHIN = 20.0
+SEEN_WITHIN = 15.0
+GLANCE = 0.005
+
+T = TypeVar("T")
+
+
+def until(look: Callable[[], T], what: str, within: float = SEEN_WITHIN) -> T:
+    """The first true thing `look` sees."""
+    deadline = time.monotonic() + within
+    while not (seen := look()):
+        assert time.monotonic() < deadline, f"not within {within:g} s: {what}; last seen: {seen!r}"
+        time.sleep(GLANCE)
+    return seen
+
+
+class Pod:
+    """One `fleetq serve`."""
+
+    def __init__(self, command: Sequence[str], log: Path) -> None:
+        self.log_path = log
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("FLEET_Q_")}
+        with log.open("wb") as stderr:
+            self.process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=environment,
+                start_new_session=True,  # so that what it starts can be found
+            )
+        self.pid = self.process.pid
+        self.id = ""
+        self.address = ""
+
+    def await_ready(self) -> "Pod":
+        assert self.process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            spoke = selector.select(READY_WITHIN)
+        line = self.process.stdout.readline() if spoke else b""
+        if not line:
+            code = self.process.wait(5) if spoke else "still running"
+            raise AssertionError(f"pod not ready (exit status {code}); its log ends:\n{self.tail()}")
+        ready = json.loads(line)
+        assert (ready["event"], ready["pid"]) == ("ready", self.pid)
+        self.id, self.address = ready["pod_id"], ready["address"]
+        return self
+
+    def log(self) -> list[dict[str, Any]]:
+        whole = self.log_path.read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
+
+    def said(self, event: str) -> list[dict[str, Any]]:
+        return [line for line in self.log() if line["event"] == event]
+
+    def tail(self) -> str:
+        return "\n".join(self.log_path.read_text().splitlines()[-30:])
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def kill(self) -> float:
+        """→ the monotonic time of death."""
+        self.process.kill()
+        at = time.monotonic()
+        self.process.wait(10)
+        return at
+
+    def freeze(self) -> None:
+        self.process.send_signal(signal.SIGSTOP)
+        stopped = partial(psutil.Process(self.pid).status)
+        until(lambda: stopped() == psutil.STATUS_STOPPED, f"pod {self.pid} stopped")
+
+    def thaw(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def ask_to_end(self, number: int = signal.SIGTERM) -> None:
+        self.process.send_signal(number)
+
+    def exit_status(self, within: float = SEEN_WITHIN) -> int:
+        try:
+            return self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"pod still runs after {within:g} s:\n{self.tail()}") from None
+
+    def relatives(self) -> list[psutil.Process]:
+        """Every live process of its group: itself and what it started."""
+        return [p for p in psutil.process_iter() if self._is_relative(p)]
+
+    def _is_relative(self, process: psutil.Process) -> bool:
+        try:
+            return os.getpgid(process.pid) == self.pid and process.status() != psutil.STATUS_ZOMBIE
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            return False
+
+
+class Pods:
+    """A fleet over one new store in one directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.store = directory / "fleet.db"
+        self.url = f"sqlite:///{self.store}"
+        self.journal = directory / "journal"
+        self.until = directory / "go-on"
+        self.all: list[Pod] = []
+        self._clients: list[Client] = []
+        self._reader: SqliteReader | None = None
+
+    # --- pods ---
+
+    def start(self, handlers: str = HANDLERS, **settings: object) -> Pod:
+        return self.spawn(handlers, **settings).await_ready()
+
+    def start_many(self, count: int, handlers: str = HANDLERS, **settings: object) -> list[Pod]:
+        spawned = [self.spawn(handlers, **settings) for _ in range(count)]
+        return [pod.await_ready() for pod in spawned]
+
+    def spawn(self, handlers: str = HANDLERS, **settings: object) -> Pod:
+        command = [sys.executable, "-m", "fleetq_server.cli.main", "serve", "--store", self.url]
+        command += ["--log-format", "json"]
+        command += ["--handlers", handlers] if handlers else []
+        for name, value in settings.items():
+            command += [f"--{name.replace('_', '-')}", str(value)]
+        pod = Pod(command, self.directory / f"pod-{len(self.all)}.log")
+        self.all.append(pod)
+        return pod
+
+    def client(self, *pods: Pod, **options: Any) -> Client:
+        client = Client([pod.address for pod in pods], **options)
+        self._clients.append(client)
+        return client
+
+    def leader(self) -> Pod:
+        """The pod that leads now."""
+        return until(self._leader, "a leader among the live pods")
+
+    def _leader(self) -> Pod | None:
+        holder_id = self.reader.leadership().holder_id
+        return next((pod for pod in self.all if pod.alive and holder_id in self._ids(pod)), None)
+
+    def _ids(self, pod: Pod) -> set[str]:
+        """A pod that rejoined has more than one."""
+        return {holder.holder_id for holder in self.holders() if holder.pid == pod.pid}
+
+    def holders(self) -> list[Holder]:
+        return self.reader.holders(include_ended=True)
+
+    def holder_of(self, pod: Pod) -> Holder:
+        """Its newest incarnation."""
+        return [holder for holder in self.holders() if holder.pid == pod.pid][-1]
+
+    def live(self, pod: Pod) -> bool:
+        return self.holder_of(pod).status is HolderStatus.LIVE
+
+    # --- the store ---
+
+    @property
+    def reader(self) -> SqliteReader:
+        if self._reader is None:
+            self._reader = SqliteReader(self.store)
+        return self._reader
+
+    def step(self, step_id: str) -> Step:
+        step = self.reader.get_step(StepId(int(step_id)))
+        assert step is not None
+        return step
+
+    def events(self, *types: str, step: str | None = None) -> list[Event]:
+        found = self.reader.events(0, 1_000_000)
+        wanted = None if step is None else int(step)
+        return [
+            event
+            for event in found
+            if (not types or event.type in types) and (wanted is None or wanted in event.step_ids)
+        ]
+
+    def await_event(self, type: str, step: str | None = None, within: float = SEEN_WITHIN) -> Event:
+        about = "" if step is None else f" of step {step}"
+        return until(lambda: self.events(type, step=step), f"event {type}{about}", within)[0]
+
+    @contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """Nobody can write meanwhile: the test stands in the writers' gate."""
+        handle = os.open(f"{self.store}.gate", os.O_RDWR)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def leftovers(self) -> list[str]:
+        return sorted(os.listdir(f"{self.store}.fleet"))
+
+    # --- handlers ---
+
+    def payload(self, **more: object) -> dict[str, object]:
+        return {"journal": str(self.journal), "until": str(self.until), **more}
+
+    def go_on(self) -> None:
+        self.until.touch()
+
+    def told(self, event: str | None = None, step: str | None = None) -> list[dict[str, Any]]:
+        """What handlers wrote, in order of writing."""
+        if not self.journal.exists():
+            return []
+        lines = [json.loads(line) for line in self.journal.read_text().splitlines()]
+        return [
+            line
+            for line in lines
+            if event in (None, line["event"]) and step in (None, line["step"])
+        ]
+
+    def await_told(
+        self, event: str, step: str | None = None, count: int = 1, within: float = SEEN_WITHIN
+    ) -> list[dict[str, Any]]:
+        def look() -> list[dict[str, Any]]:
+            found = self.told(event, step)
+            return found if len(found) >= count else []
+
+        return until(look, f"{count} handlers tell {event!r}: {self.told()[-5:]}", within)
+
+    # --- the end ---
+
+    def end(self) -> None:
+        for client in self._clients:
+            client.close()
+        for pod in self.all:
+            if pod.alive:
+                pod.thaw()
+                pod.ask_to_end()
+        deadline = time.monotonic() + 5
+        for pod in self.all:
+            try:
+                pod.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                pod.kill()
+            if pod.process.stdout is not None:
+                pod.process.stdout.close()
+        self._check_nothing_runs()
+        self._check_store()
+
+    def _check_nothing_runs(self) -> None:
+        for pod in self.all:
+            until(lambda pod=pod: not pod.relatives(), f"nothing left of pod {pod.pid}", 5)
+
+    def _check_store(self) -> None:
+        if not self.store.exists():
+            return
+        audit = self.reader.audit()
+        self.reader.close()
+        assert audit.problems == ()
+        assert audit.counted == audit.scanned
+        assert audit.counted.conserved

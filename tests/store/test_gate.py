@@ -1,0 +1,118 @@
+"""Processes take turns at writing; whoever dies in its turn holds nobody up."""
+
+import fcntl
+import os
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleetq_server import failpoints
+from fleetq_server.model import NewStep
+from fleetq_server.store.sqlite.gate import Gate
+from tests.store.children import CONTEXT, PATIENCE, Say, child
+from tests.store.driver import Driver
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    url = f"sqlite:///{tmp_path / 'fleet.db'}"
+    Driver(url).close()
+    return url
+
+
+def write_flat_out(say: Say, url: str, start: Barrier, total: Any, target: int) -> None:
+    """Writes until all together have written `target` times. → how long each write took"""
+    driver = Driver(url)
+    waits: list[float] = []
+    start.wait(PATIENCE)
+    while total.value < target:
+        began = time.monotonic()
+        driver.submit(NewStep("a"))
+        waits.append(time.monotonic() - began)
+        with total.get_lock():
+            total.value += 1
+    say(waits)
+
+
+def race(url: str, writers: int, target: int) -> list[Sequence[float]]:
+    start: Any = CONTEXT.Barrier(writers)
+    total: Any = CONTEXT.Value("q", 0)
+    with ExitStack() as stack:
+        args = (url, start, total, target)
+        racers = [stack.enter_context(child(write_flat_out, *args)) for _ in range(writers)]
+        return [racer.hear() for racer in racers]
+
+
+def test_nobody_starves_when_all_write_flat_out(url: str) -> None:
+    turns = [len(waits) for waits in race(url, writers=4, target=1000)]
+    assert min(turns) > max(turns) / 4, f"turns: {turns}"
+
+
+@pytest.mark.slow
+def test_eight_writers_have_equal_shares_and_short_waits(url: str) -> None:
+    shares = race(url, writers=8, target=4000)
+    waits = sorted(wait for share in shares for wait in share)
+    turns = [len(share) for share in shares]
+    assert min(turns) >= max(turns) / 2, f"turns: {turns}"
+    assert waits[int(len(waits) * 0.99)] <= 0.25
+    assert waits[-1] <= 1.0
+
+
+def write_and_die(say: Say, url: str, place: str) -> None:
+    driver = Driver(url)
+    failpoints.arm(f"{place}=kill@5")
+    while True:
+        say(driver.submit(NewStep("a")))
+
+
+@pytest.mark.parametrize("place", ["store.before_begin", "store.before_commit"])
+def test_a_process_that_dies_in_its_turn_lets_the_others_in(url: str, place: str) -> None:
+    with ExitStack() as stack:
+        victims = [stack.enter_context(child(write_and_die, url, place)) for _ in range(3)]
+        acknowledged = [word for victim in victims for word in victim.hear_out()]
+    assert len(acknowledged) == 3 * 4
+    driver = Driver(url)
+    driver.submit(NewStep("a"))
+    assert driver.counts.submitted == len(acknowledged) + 1
+    driver.assert_sound()
+    driver.close()
+
+
+def write_when_told(say: Say, url: str, go: Any) -> None:
+    driver = Driver(url)
+    say("ready")
+    go.wait(PATIENCE)
+    say(driver.submit(NewStep("a")))
+
+
+def test_a_process_that_dies_while_waiting_lets_the_others_in(url: str, tmp_path: Path) -> None:
+    gate, go = Gate(tmp_path / "fleet.db"), CONTEXT.Event()
+    with child(write_when_told, url, go) as victim, child(write_when_told, url, go) as survivor:
+        assert [victim.hear(), survivor.hear()] == ["ready", "ready"]
+        with gate:
+            go.set()
+            wait_until_taken(tmp_path / "fleet.db.entrance")
+            victim.kill()
+        assert survivor.hear()
+    gate.close()
+
+
+def wait_until_taken(path: Path) -> None:
+    """Until somebody else holds this lock."""
+    handle = os.open(path, os.O_RDWR)
+    deadline = time.monotonic() + PATIENCE
+    try:
+        while time.monotonic() < deadline:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_UN)
+            os.sched_yield()
+        pytest.fail(f"nobody took {path} in {PATIENCE} s")
+    except BlockingIOError:
+        return
+    finally:
+        os.close(handle)
