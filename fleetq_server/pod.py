@@ -2,12 +2,11 @@
 
 Shutdown, in this order, so that nothing acknowledged is lost and nobody waits in vain: health
 NOT_SERVING → no more claims, waiting calls answered → running steps end within the grace, the
-others are released → outcomes recorded → leadership resigned, the holder leaves → gRPC stops
-→ the writer writes its last group → the store closes.
+others are released → outcomes recorded → gRPC stops → leadership resigned, the holder leaves →
+the writer writes its last group → the store closes.
 """
 
 import asyncio
-import contextlib
 import os
 import uuid
 from collections.abc import Coroutine, Iterable, Mapping
@@ -26,7 +25,7 @@ from fleetq_server.core.deadletter import DeadLetters
 from fleetq_server.core.executor import Executor
 from fleetq_server.core.fleet import Fleet
 from fleetq_server.core.handlers import load_handlers
-from fleetq_server.core.heartbeat import Heartbeat
+from fleetq_server.core.heartbeat import EXIT_FENCED, Heartbeat
 from fleetq_server.core.leader import Leader
 from fleetq_server.core.observer import Observer
 from fleetq_server.core.pools import Pools
@@ -44,6 +43,8 @@ from fleetq_server.store import open_store
 from fleetq_server.store.base import Applied, Leave, Register
 from fleetq_server.store.writer import GroupWriter
 from fleetq_server.telemetry import configure_logging, get_logger
+
+STOP_SECONDS = 2.0  # for each of: calls that still run, leaving, the last write
 
 log = get_logger()
 
@@ -127,6 +128,7 @@ class Pod:
 
     async def start(self) -> Mapping[str, str | int]:
         """Joins the fleet and serves; returns what the ready line says."""
+        self._heartbeat.watch()
         self._writer.start()
         port = await self._server.start()
         self._address = f"{self._settings.listen.rpartition(':')[0]}:{port}"
@@ -160,19 +162,32 @@ class Pod:
         await self._executor.drain(self._settings.shutdown_grace_seconds)
         for task in self._tasks:
             task.cancel()
-        with contextlib.suppress(FleetError):  # without the store, the others find out by the lock
-            await self._leader.resign()
-            self._writer.beat_for(None)  # a beat after leaving would look like being declared dead
-            await self._writer.one(Leave(self._key), internal=True)
+        await self._server.stop(STOP_SECONDS)
+        await self._leave()
         await self._leader.stop()
-        await self._server.stop(1.0)
         self._heartbeat.stop()
-        await self._writer.stop()
+        if not await self._writer.stop(STOP_SECONDS):
+            log.error("a write does not come back, ending the process")
+            os._exit(EXIT_FENCED)
         await self._reads.close()
         self._bell.close()
         self._presence.close()
         self._store.close()
         log.info("stopped")
+        if self._executor.running:
+            log.warning("plain handlers ignore their end, ending the process", running=self._executor.running)
+            os._exit(0)  # Python would wait for their threads, while others run their steps already
+
+    async def _leave(self) -> None:
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._leader.resign()
+                self._writer.beat_for(None)  # a beat after leaving would look like being declared dead
+                await self._writer.one(Leave(self._key), internal=True)
+        except (FleetError, TimeoutError) as error:
+            log.warning("cannot leave in good order, the others will notice", cause=str(error) or "no answer")
+        else:
+            self._presence.forget(self.holder_id)
 
     async def _join(self) -> None:
         settings = self._settings
@@ -197,6 +212,7 @@ class Pod:
         self._executor.pause()
         self._executor.stop_all(Stop.FENCED)
         await self._executor.idle()
+        self._presence.forget(self.holder_id)
         self.holder_id = uuid.uuid4().hex
         self._presence.hold(self.holder_id)
         while True:

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-from fleetq_server.bench import raw
 from fleetq_server.bench.fleet import Fleet, problems
 from fleetq_server.bench.plan import Plan, Sizes
+from fleetq_server.bench.raw import Transaction, play, recorded
 from fleetq_server.bench.report import Line, Report, at_least, at_least_of_raw
-from fleetq_server.bench.seed import copy, fill
+from fleetq_server.bench.seed import QUEUE, copy, fill
+from fleetq_server.bench.writer import Writer
+from fleetq_server.store.base import SetPaused
 
 SIZES = Sizes(steps=50_000, pods=4, rounds=3)
 PARALLELISM = 100
@@ -16,13 +18,14 @@ def measure(plan: Plan) -> Report:
     backlog = plan.directory / "backlog.db"
     fill(backlog, plan.steps)
     path = plan.directory / "fleet.db"
+    tape = drained(copy(backlog, path))
     limit: list[float] = []
     one: list[float] = []
     several: list[float] = []
     wrong: list[str] = []
     for number in range(plan.rounds):
         plan.say(f"round {number + 1} of {plan.rounds}: raw limit")
-        limit.append(raw.drain(copy(backlog, path), PARALLELISM))
+        limit.append(plan.steps / play(copy(backlog, path), tape))
         for pods, rates in ((1, one), (plan.pods, several)):
             plan.say(f"round {number + 1} of {plan.rounds}: {pods} pods")
             rates.append(drain(copy(backlog, path), pods, plan.steps))
@@ -35,6 +38,15 @@ def measure(plan: Plan) -> Report:
     ]
     about = {"steps": plan.steps, "parallelism": PARALLELISM, "batch": PARALLELISM}
     return Report("claiming", lines, wrong, about)
+
+
+def drained(path: Path) -> list[Transaction]:
+    """What it takes to claim and complete all steps of a store, a batch at a time."""
+    with recorded() as tape, Writer(path) as writer:
+        writer.turn([SetPaused(QUEUE, False)])
+        while writer.turn(claim=PARALLELISM):
+            pass
+    return tape
 
 
 def drain(path: Path, pods: int, steps: int) -> float:

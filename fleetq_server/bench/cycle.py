@@ -6,12 +6,13 @@ import secrets
 import time
 from pathlib import Path
 
-from fleetq_server.bench import raw
 from fleetq_server.bench.fleet import Fleet, problems
 from fleetq_server.bench.handlers import NOOP
 from fleetq_server.bench.plan import Plan, Sizes
+from fleetq_server.bench.raw import Transaction, play, recorded
 from fleetq_server.bench.report import Line, Report, at_least_of_raw
 from fleetq_server.bench.seed import PAYLOAD, copy, fill
+from fleetq_server.bench.writer import Writer, submission
 from fleetq_server.client import AsyncClient
 from fleetq_server.model import NewStep
 
@@ -24,18 +25,28 @@ def measure(plan: Plan) -> Report:
     empty = plan.directory / "empty.db"
     fill(empty, 0, paused=False)
     path = plan.directory / "fleet.db"
+    tape = _recorded(copy(empty, path), plan.steps)
     limit: list[float] = []
     rates: list[float] = []
     wrong: list[str] = []
     for number in range(plan.rounds):
         plan.say(f"round {number + 1} of {plan.rounds}: raw limit")
-        limit.append(raw.cycle(copy(empty, path), plan.steps, BATCH))
+        limit.append(plan.steps / play(copy(empty, path), tape))
         plan.say(f"round {number + 1} of {plan.rounds}: one client, {plan.pods} pods")
         rates.append(_fleet(copy(empty, path), plan))
         wrong += problems(path)
     lines = [Line("submit to completion", "steps/s", rates, limit, at_least_of_raw(0.4))]
     about = {"steps": plan.steps, "batch": BATCH, "in_flight": IN_FLIGHT, "payload": len(PAYLOAD)}
     return Report("cycle", lines, wrong, about)
+
+
+def _recorded(path: Path, steps: int) -> list[Transaction]:
+    """Each transaction takes in a request, claims its steps, and completes those of the last."""
+    with recorded() as tape, Writer(path) as writer:
+        for begin in range(0, steps, BATCH):
+            writer.turn([submission(begin, min(BATCH, steps - begin))], claim=BATCH)
+        writer.turn()
+    return tape
 
 
 def _fleet(path: Path, plan: Plan) -> float:

@@ -7,16 +7,16 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from fleetq_server.bench import raw
+from fleetq_server.bench.claiming import PARALLELISM, drained
 from fleetq_server.bench.fleet import Fleet, problems
 from fleetq_server.bench.latency import p99
 from fleetq_server.bench.plan import Plan, Sizes
+from fleetq_server.bench.raw import play
 from fleetq_server.bench.report import Line, Report, at_least, at_most
-from fleetq_server.bench.seed import fill
+from fleetq_server.bench.seed import copy, fill
 from fleetq_server.store.sqlite import SqliteReader
 
 SIZES = Sizes(steps=300_000, pods=8, duration=5.0)
-PARALLELISM = 100
 RAW_SHARE = 8  # of the backlog, for the raw limit
 EVENTS_AT_ONCE = 1000
 LOOK_SECONDS = 0.05
@@ -39,11 +39,14 @@ class Window(NamedTuple):
 
 
 def measure(plan: Plan) -> Report:
-    small, path = plan.directory / "raw.db", plan.directory / "fleet.db"
-    fill(small, max(1, plan.steps // RAW_SHARE))
-    fill(path, plan.steps)
+    small, spare = plan.directory / "small.db", plan.directory / "raw.db"
+    path = plan.directory / "fleet.db"
+    some = max(1, plan.steps // RAW_SHARE)
+    fill(small, some)
     plan.say("raw limit")
-    limit = raw.drain(small, PARALLELISM)
+    tape = drained(copy(small, spare))
+    limit = some / play(copy(small, spare), tape)
+    fill(path, plan.steps)
     plan.say(f"{plan.pods} pods")
     pods, window = _run(path, plan)
     turns = _turns(path, window)

@@ -13,9 +13,10 @@ import psutil
 from fleetq_server.bench.fleet import Fleet, problems
 from fleetq_server.bench.handlers import STAMP
 from fleetq_server.bench.plan import Plan, Sizes
-from fleetq_server.bench.raw import Raw
+from fleetq_server.bench.raw import Player, recorded
 from fleetq_server.bench.report import Line, Report, at_most
 from fleetq_server.bench.seed import PAYLOAD, copy, fill
+from fleetq_server.bench.writer import Writer, submission
 from fleetq_server.client import AsyncClient, StepOutcome
 
 SIZES = Sizes(duration=10.0)
@@ -35,7 +36,7 @@ def measure(plan: Plan) -> Report:
     fill(empty, 0, paused=False)
     rng = Random(plan.seed)
     plan.say("raw limit")
-    limit = _raw(copy(empty, plan.directory / "raw.db"), plan.duration / 4, rng)
+    limit = _raw(empty, plan.directory / "raw.db", plan.duration / 4, rng)
     with Fleet(copy(empty, path)) as fleet:
         pods = fleet.start(plan.pods, parallelism=10)
         time.sleep(SETTLE_SECONDS)
@@ -44,7 +45,7 @@ def measure(plan: Plan) -> Report:
         plan.say(f"{PER_SECOND} submits per second")
         took = asyncio.run(_latencies(fleet.addresses, plan.duration, rng))
     plan.say("raw limit")
-    limit += _raw(copy(empty, plan.directory / "raw.db"), plan.duration / 4, rng)
+    limit += _raw(empty, plan.directory / "raw.db", plan.duration / 4, rng)
     lines = [
         Line("submit to start, p50", "ms", took, limit, at_most(3), median),
         Line("submit to start, p99", "ms", took, limit, at_most(10), p99),
@@ -73,16 +74,19 @@ def _start(outcome: StepOutcome) -> float:
     return outcome.value
 
 
-def _raw(path: Path, duration: float, rng: Random) -> list[float]:
+def _raw(empty: Path, path: Path, duration: float, rng: Random) -> list[float]:
     """Milliseconds of one transaction that takes in a step and claims it."""
+    pauses = _pauses(duration, rng)
+    with recorded() as tape, Writer(copy(empty, path)) as writer:
+        before = len(tape)
+        for number in range(len(pauses)):
+            writer.turn([submission(number, 1)], claim=1)
     took: list[float] = []
-    with Raw(path) as raw:
-        for pause in _pauses(duration, rng):
+    with Player(copy(empty, path)) as player:
+        player.play(tape[:before])
+        for transaction, pause in zip(tape[before:], pauses, strict=True):
             time.sleep(pause)
-            begun = time.monotonic()
-            raw.turn(submits=(1,), claim=1)
-            took.append(1000 * (time.monotonic() - begun))
-            raw.turn()
+            took.append(1000 * player.play([transaction]))
     return took
 
 

@@ -10,10 +10,12 @@ from typing import NamedTuple
 from fleetq_server.bench.fleet import Fleet, problems, wait_until
 from fleetq_server.bench.handlers import HOLD, STARTED, starts_file
 from fleetq_server.bench.plan import Plan, Sizes
-from fleetq_server.bench.raw import Raw
+from fleetq_server.bench.raw import Player, recorded
 from fleetq_server.bench.report import Line, Report, at_most
-from fleetq_server.bench.seed import fill
+from fleetq_server.bench.seed import copy, fill
+from fleetq_server.bench.writer import Writer
 from fleetq_server.cli.spawn import PodProcess
+from fleetq_server.store.base import Elect, Recover, Suspect
 
 SIZES = Sizes(steps=500, pods=2, rounds=5)
 MANY = 100_000  # as many as one pod may hold
@@ -125,15 +127,20 @@ def _times(directory: Path, killed: float, steps: int) -> Times:
 
 def _raw(directory: Path, held: int) -> float:
     """Milliseconds for the same transactions: give back a batch, claim a batch, and so on."""
-    path = directory / "raw.db"
-    fill(path, held, kind=HOLD, paused=False)
-    with Raw(path, kind=HOLD, holder_id="1" * 32) as dead, Raw(path, kind=HOLD) as heir:
-        while dead.turn(claim=CLAIM_AT_MOST):
-            dead.keep()
-        begun = time.monotonic()
-        for _ in range(0, held, RECOVER_AT_MOST):
-            heir.turn(recover=dead, batch=RECOVER_AT_MOST, claim=CLAIM_AT_MOST)
-            heir.keep()
-        while heir.turn(claim=CLAIM_AT_MOST):
-            heir.keep()
-        return 1000 * (time.monotonic() - begun)
+    base, path = directory / "base.db", directory / "raw.db"
+    fill(base, held, kind=HOLD, paused=False)
+    with recorded() as tape:
+        with Writer(copy(base, path), holder_id="1" * 32) as dead:
+            while dead.turn(claim=CLAIM_AT_MOST):
+                dead.keep()
+        with Writer(path) as heir:
+            heir.turn([Elect(heir.key, 0, (Suspect(dead.key),))])
+            before = len(tape)
+            for _ in range(0, held, RECOVER_AT_MOST):
+                heir.turn([Recover(heir.key, 1, (), RECOVER_AT_MOST)], claim=CLAIM_AT_MOST)
+                heir.keep()
+            while heir.turn(claim=CLAIM_AT_MOST):
+                heir.keep()
+    with Player(copy(base, path)) as player:
+        player.play(tape[:before])
+        return 1000 * player.play(tape[before:])

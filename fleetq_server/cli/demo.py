@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from rich.text import Text
 
 from fleetq_server.cli.demonstration.files import Collection, collect
 from fleetq_server.cli.demonstration.fleet import parallelism, run_fleet
@@ -66,14 +67,16 @@ def _perform(found: Collection, count: int, screen: Screen) -> Story:
     if found.skipped:
         screen.say(f"skipped: {_counted(found)}")
     with tempfile.TemporaryDirectory(prefix="fleetq-demo-") as folder, Pods() as pods, _orderly():
-        store = f"sqlite:///{folder}/fleet.db"
+        store, settings = f"sqlite:///{folder}/fleet.db", _settings(files, count)
         begun = time.monotonic()
-        pods.start(count, store_url=store, handlers=[HANDLERS], settings=_settings(files, count))
+        ready = screen.begin("pods start", count, "pods")
+        pods.start(count, store_url=store, handlers=[HANDLERS], settings=settings, ready=ready)
         ready_seconds = time.monotonic() - begun
-        screen.say(f"{count} pods ready after {ready_seconds:.1f} s")
-        run = asyncio.run(run_fleet(pods, found.files, screen.begin("fleet", files), screen.say))
+        ended = screen.begin("fleet hashes", files, "steps")
+        run = asyncio.run(run_fleet(pods, found.files, ended, screen.say))
         pods.stop_all()
-        problems = judge(found, run, _audit(store), screen.begin("check", files))
+        checked = screen.begin("all checked", files, "files")
+        problems = judge(found, run, _audit(store), checked)
     return Story(found, run, count, ready_seconds, problems)
 
 
@@ -113,8 +116,8 @@ def _show(story: Story) -> None:
     out = console()
     out.print()
     for when, what in story.timeline():
-        out.print(f"{when:>9}  {what}", markup=False)
+        out.print(Text.assemble((f"{when:>9}", "cyan"), f"  {what}"))
     out.print()
     style = "bold red" if story.problems else "bold green"
     for line in story.verdict():
-        out.print(line, style=style, markup=False)
+        out.print(Text(line, style))

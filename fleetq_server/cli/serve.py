@@ -57,11 +57,11 @@ async def _serve(settings: Settings) -> None:
 
 
 def _asked(pod: Pod, number: signal.Signals) -> None:
-    """The next one has its usual effect; not at once, for some supervisors send a signal both
-    to the process and to its group."""
+    """The next one ends the process; not at once, for some supervisors send a signal both to the
+    process and to its group."""
     pod.stop()
-    loop = asyncio.get_running_loop()
-    loop.call_later(TWICE_SECONDS, loop.remove_signal_handler, number)
+    # Not by the loop: KeyboardInterrupt would wait for the handlers' threads.
+    asyncio.get_running_loop().call_later(TWICE_SECONDS, signal.signal, number, signal.SIG_DFL)
 
 
 _options(serve)

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Self
 
@@ -60,6 +60,7 @@ class Pods:
         handlers: Sequence[str] = (),
         settings: Mapping[str, str] | None = None,
         ready_timeout: float = 10.0,
+        ready: Callable[[int], None] = lambda _: None,
     ) -> list[PodProcess]:
         """Starts n pods and waits until all of them serve.
 
@@ -69,6 +70,7 @@ class Pods:
             handlers: Modules by name.
             settings: Further settings by their names, as text.
             ready_timeout: Seconds for all of them together.
+            ready: Hears how many of them serve already.
 
         Raises:
             Unavailable: one ended or did not get ready; tells what it complained of.
@@ -86,7 +88,10 @@ class Pods:
         environment = _environment(settings or {})
         self._starting = [self._spawn(command, environment) for _ in range(n)]
         deadline = time.monotonic() + ready_timeout
-        pods = [self._await_ready(popen, deadline) for popen in self._starting]
+        pods: list[PodProcess] = []
+        for popen in self._starting:
+            pods.append(self._await_ready(popen, deadline))
+            ready(len(pods))
         self._starting = []
         self.running += pods
         return pods

@@ -9,16 +9,15 @@ turn of the event loop, and only when one does wait is another slot woken behind
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from fleetq_server.clock import Clock
 from fleetq_server.core.context import Context, Stop, encode_result
-from fleetq_server.core.guard import guarded
+from fleetq_server.core.guard import Fenced, guarded
 from fleetq_server.core.handlers import Handler, InvalidPayload, Mode, PermanentError
 from fleetq_server.core.names import MAX_ERROR, MAX_MESSAGE
 from fleetq_server.core.outcomes import Outcomes
-from fleetq_server.core.pools import Pools
+from fleetq_server.core.pools import Displaced, Pools, ProcessDied
 from fleetq_server.failpoints import hit
 from fleetq_server.model import Cause, Claim, Completion, Failure, Fence, HolderKey, Progress, Release, StepId
 from fleetq_server.store.base import ClaimSteps, Suspect
@@ -58,7 +57,8 @@ class Executor:
         self._outcomes = Outcomes(writer)
         self._key: HolderKey | None = None
         self._ready: deque[Claim] = deque()
-        self._running: dict[StepId, tuple[Context, asyncio.Task[None], Fence]] = {}
+        # By fence too: while a plain handler overruns its timeout, its step may come here again.
+        self._running: dict[tuple[StepId, Fence], tuple[Context, asyncio.Task[None]]] = {}
         self._slots: set[asyncio.Task[None]] = set()
         self._resting: list[asyncio.Future[None]] = []
         self._progress: dict[StepId, Progress] = {}
@@ -115,21 +115,21 @@ class Executor:
         await self._outcomes.until(lambda: self.running == 0)
 
     def cancel(self, step_id: StepId, fence: Fence) -> None:
-        found = self._running.get(step_id)
-        if found is not None and found[2] == fence:
-            self._stop(found[0], found[1], Stop.CANCELLED)
+        found = self._running.get((step_id, fence))
+        if found is not None and found[0].stopped is None:  # each heartbeat names it again
+            self._stop(*found, Stop.CANCELLED)
 
     def stop_all(self, why: Stop) -> None:
         self._release_unstarted()
-        for context, slot, _ in list(self._running.values()):
+        for context, slot in list(self._running.values()):
             self._stop(context, slot, why)
-        if why is Stop.FENCED:
-            self._pools.kill_processes()
 
     def take_progress(self) -> list[Progress]:
         """Reports since the last call; called in the writer thread."""
-        reports, self._progress = self._progress, {}
-        return list(reports.values())
+        reports = []
+        while self._progress:  # handler threads may add to it meanwhile
+            reports.append(self._progress.popitem()[1])
+        return reports
 
     def _release_unstarted(self) -> None:
         while self._ready:
@@ -138,8 +138,11 @@ class Executor:
 
     def _stop(self, context: Context, slot: "asyncio.Task[None]", why: Stop) -> None:
         context.stop(why)
-        if self._handlers[context.kind].mode is Mode.LOOP:
+        mode = self._handlers[context.kind].mode
+        if mode is Mode.LOOP:
             slot.cancel()
+        elif mode is Mode.PROCESS:
+            self._pools.kill_processes()
 
     def deliver(self, claims: list[Claim]) -> None:
         self._ready.extend(claims)
@@ -176,28 +179,28 @@ class Executor:
 
     async def _run(self, claim: Claim, slot: "asyncio.Task[None]") -> Completion | Failure | Release:
         context = Context(claim, self._report)
-        self._running[claim.step_id] = (context, slot, claim.fence)
+        self._running[claim.step_id, claim.fence] = (context, slot)
         current_attempt.set(claim)
-        hit("executor.before_handler")
         try:
+            hit("executor.before_handler")
+            if self._lease_lost():
+                raise Fenced  # granted before a freeze, say, and started after it
             value = await self._call(self._handlers[claim.kind], claim, context)
             return Completion(claim.step_id, claim.fence, encode_result(value))
-        except asyncio.CancelledError:
-            if context.stopped is None and not self._lease_lost():
-                raise  # not the handler was meant, but this slot
-            return Release(claim.step_id, claim.fence)
-        except BrokenProcessPool:
-            return Release(claim.step_id, claim.fence)  # killed for another step's sake
-        except Exception as error:
-            if context.stopped not in (None, Stop.TIMEOUT):
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # a handler's SystemExit must not end the pod
+            if isinstance(error, Fenced | Displaced) or context.stopped not in (None, Stop.TIMEOUT):
                 return Release(claim.step_id, claim.fence)
+            if isinstance(error, asyncio.CancelledError) and slot.cancelling():
+                raise  # not the handler was meant, but this slot
             return _failure(claim, error, context.stopped)
         finally:
             hit("executor.after_handler")
             current_attempt.set(None)
             while slot.cancelling():
                 slot.uncancel()  # the cancel was the handler's, not this slot's
-            del self._running[claim.step_id]
+            del self._running[claim.step_id, claim.fence]
 
     async def _call(self, one: Handler, claim: Claim, context: Context) -> Any:
         if one.mode is not Mode.LOOP:
@@ -215,15 +218,15 @@ class Executor:
 
     async def _call_plain(self, one: Handler, claim: Claim, context: Context) -> Any:
         """A plain function cannot be stopped, only told; its slot stays taken until it returns."""
-        future = self._pools.submit(one, context)
-        done, _ = await asyncio.wait([future], timeout=claim.timeout)
+        running = self._pools.submit(one, context)
+        done, _ = await asyncio.wait([running.future], timeout=claim.timeout)
         if not done:
             context.stop(Stop.TIMEOUT)
             if one.mode is Mode.PROCESS:
                 self._pools.kill_processes()
-            await asyncio.wait([future])
+            await asyncio.wait([running.future])
             raise TimeoutError
-        return future.result()
+        return self._pools.result_of(running)
 
     def _report(self, claim: Claim, data: bytes) -> None:
         self._progress[claim.step_id] = Progress(claim.step_id, claim.fence, data)
@@ -233,13 +236,28 @@ class Executor:
         self._outcomes.add(outcome)
 
 
-def _failure(claim: Claim, error: Exception, stopped: Stop | None) -> Failure:
+def _failure(claim: Claim, error: BaseException, stopped: Stop | None) -> Failure:
     if stopped is Stop.TIMEOUT:
         message = f"the attempt took longer than {claim.timeout:g} s"
         return Failure(claim.step_id, claim.fence, Cause.TIMEOUT, "Timeout", message)
     log.info("handler failed", exc_info=error)
-    cause = Cause.INVALID_PAYLOAD if isinstance(error, InvalidPayload) else Cause.HANDLER_ERROR
-    name = type(error).__name__[:MAX_ERROR]
-    return Failure(
-        claim.step_id, claim.fence, cause, name, str(error)[:MAX_MESSAGE], not isinstance(error, PermanentError)
-    )
+    name, message = _text(type(error).__name__)[:MAX_ERROR], _text(error)[:MAX_MESSAGE]
+    return Failure(claim.step_id, claim.fence, _cause(error), name, message, not isinstance(error, PermanentError))
+
+
+def _cause(error: BaseException) -> Cause:
+    match error:
+        case InvalidPayload():
+            return Cause.INVALID_PAYLOAD
+        case ProcessDied():
+            return Cause.CRASHED
+        case _:
+            return Cause.HANDLER_ERROR
+
+
+def _text(of: object) -> str:
+    """Text the store can keep: whatever a handler raised must not stop its step from ending."""
+    try:
+        return str(of).encode(errors="replace").decode()
+    except Exception as error:
+        return f"(its text cannot be told: {type(error).__name__})"

@@ -12,6 +12,10 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 
+class Fenced(asyncio.CancelledError):
+    """The lease ran out; nobody asked for this one handler to stop."""
+
+
 @types.coroutine
 def guarded(
     coroutine: Coroutine[Any, Any, Any], lease_lost: Callable[[], bool], suspended: Callable[[], None]
@@ -30,7 +34,7 @@ def guarded(
                 waiting_for = coroutine.throw(error)
             else:
                 if lease_lost():
-                    waiting_for = coroutine.throw(asyncio.CancelledError())
+                    waiting_for = coroutine.throw(Fenced())
                 else:
                     waiting_for = coroutine.send(sent)
         except StopIteration as ended:

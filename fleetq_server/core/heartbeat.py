@@ -4,15 +4,17 @@ Others count a holder dead once they have not seen it beat for `threshold` secon
 clock. A beat was sent before anybody could see it, so a lease that ends `threshold` seconds after
 the last answered beat was *sent* ends before anybody may act. Within that time:
 
-    sent ──────── late ──────────── soft limit ────────── hard limit = sent + threshold
-         handlers │ the store is    │ they are            │ the process ends itself
-         run      │ looked after    │ cancelled           │ if one still runs
+    sent ──────── late ──────────── soft limit ────────── hard limit ────── sent + threshold
+         handlers │ the store is    │ they are            │ the process     │ others may
+         run      │ looked after    │ cancelled           │ ends itself if  │ run its steps
+                                                            one still runs
 
 The limits are watched by a thread of their own, since the event loop may be blocked by the very
 handler that has to be stopped, and the writer thread by the very disk that keeps the beat away.
 """
 
 import asyncio
+import math
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -23,6 +25,7 @@ from fleetq_server.store.base import Beat
 from fleetq_server.telemetry import get_logger
 
 SOFT_FRACTION = 0.8
+HARD_FRACTION = 0.95
 UNWIND_SECONDS = 0.25  # for handlers to unwind when the limit was noticed late, after a freeze
 EXIT_FENCED = 75
 
@@ -59,18 +62,23 @@ class Heartbeat:
         self._key: HolderKey | None = None
         self._sent_at = 0.0
         self._fenced = False
+        self._dead = False
         self._hurried = False
         self._told_drain = False
         self._stopping = threading.Event()
         self._watchdog = threading.Thread(target=self._watch, name="fleetq-watchdog", daemon=True)
 
+    def watch(self) -> None:
+        """Looks after the lease, and before there is one after the store: registering must not
+        wait for a frozen process either."""
+        self._sent_at = self._clock.monotonic()
+        self._watchdog.start()
+
     def begin(self, key: HolderKey, sent_at: float) -> None:
         """A new incarnation registered, by a write sent at this monotonic time."""
         self._key = key
         self._sent_at = sent_at
-        self._fenced = False
-        if not self._watchdog.is_alive():
-            self._watchdog.start()
+        self._fenced = self._dead = False
 
     def stop(self) -> None:
         self._stopping.set()
@@ -94,6 +102,8 @@ class Heartbeat:
     # --- Beater: in the writer thread ---
 
     def due_at(self) -> float:
+        if self._dead:
+            return math.inf
         return 0.0 if self._hurried else self._sent_at + self.interval
 
     def make(self) -> Beat:
@@ -103,8 +113,8 @@ class Heartbeat:
     def answered(self, reply: BeatReply, sent_at: float) -> None:
         self._hurried = False
         if not reply.alive:
-            self._fenced = True
-            self._sent_at = sent_at  # no more beats for this incarnation before the next one is due
+            # The lease stays as old as it is: whatever still runs has until the hard limit.
+            self._fenced = self._dead = True
             self._tell(self._on_dead)
             return
         self._sent_at = sent_at
@@ -139,7 +149,9 @@ class Heartbeat:
             self._fenced = True
             log.warning("no heartbeat got through, stopping handlers", silent_seconds=round(noticed - sent_at, 3))
         self._tell(self._on_fence)
-        hard_limit = max(sent_at + self.threshold, noticed + UNWIND_SECONDS)
+        hard_limit = sent_at + self.threshold * HARD_FRACTION
+        if noticed >= hard_limit:
+            hard_limit = noticed + UNWIND_SECONDS
         while self._sent_at == sent_at and self._running() > 0:
             left = hard_limit - self._clock.monotonic()
             if left <= 0:

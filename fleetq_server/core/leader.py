@@ -58,7 +58,7 @@ class Leader:
     def start(self, key: HolderKey) -> None:
         """Takes part as this incarnation."""
         self._key = key
-        self.term = None
+        self._step_down()  # a term belonged to the incarnation before
         self._stirred.set()
         if self._task is None:
             self._task = asyncio.create_task(self._loop(), name="fleetq-leader")

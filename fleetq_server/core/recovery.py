@@ -1,5 +1,6 @@
 """Returning dead holders' steps to work. The leader's duty; the store checks the term."""
 
+from fleetq_server.errors import FleetError
 from fleetq_server.failpoints import hit
 from fleetq_server.model import HolderKey
 from fleetq_server.store.base import ExpireAttempts, Recover, Suspect
@@ -13,24 +14,26 @@ log = get_logger()
 class Recovery:
     def __init__(self, writer: GroupWriter) -> None:
         self._writer = writer
-        self._unfinished_term: int | None = None
 
     async def run(self, key: HolderKey, term: int, suspects: tuple[Suspect, ...]) -> None:
-        """Declares the suspects dead and recovers all dead holders' steps, batch by batch."""
-        if suspects or term != self._unfinished_term:
-            recovered = await self._recover(key, term, suspects)
-            self._unfinished_term = term  # the term before may have ended between two batches
-            if suspects or recovered:
-                log.info("recovered", term=term, holders=len(suspects), steps=recovered)
-        late: int = await self._writer.one(ExpireAttempts(key, term), internal=True)
+        """Declares the suspects dead and recovers all dead holders' steps, batch by batch: also of
+        those whom others declared dead, for a claim sweeps only a part of their steps."""
+        holders, recovered, late, batch = len(suspects), 0, 0, BATCH
+        while batch == BATCH:
+            batch, timeouts = await self._batch(key, term, suspects)
+            suspects = ()
+            recovered += batch
+            late += timeouts
+            hit("recovery.between_batches")
+        if holders or recovered:
+            log.info("recovered", term=term, holders=holders, steps=recovered)
         if late:
             log.info("attempts ran out of time", term=term, steps=late)
 
-    async def _recover(self, key: HolderKey, term: int, suspects: tuple[Suspect, ...]) -> int:
-        total, batch = 0, BATCH
-        while batch == BATCH:
-            batch = await self._writer.one(Recover(key, term, suspects, BATCH), internal=True)
-            suspects = ()
-            total += batch
-            hit("recovery.between_batches")
-        return total
+    async def _batch(self, key: HolderKey, term: int, suspects: tuple[Suspect, ...]) -> tuple[int, int]:
+        ops = (Recover(key, term, suspects, BATCH), ExpireAttempts(key, term))
+        recovered, late = await self._writer.together(ops, internal=True)
+        if isinstance(recovered, FleetError):
+            raise recovered
+        assert isinstance(recovered, int)
+        return recovered, late if isinstance(late, int) else 0

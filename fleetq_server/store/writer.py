@@ -76,11 +76,15 @@ class GroupWriter:
     def start(self) -> None:
         self._thread.start()
 
-    async def stop(self) -> None:
-        """Writes what is queued, then ends the thread. The caller closes the store."""
+    async def stop(self, timeout: float | None = None) -> bool:
+        """Writes what is queued, then ends the thread. The caller closes the store.
+
+        → False if the thread is still writing after `timeout` seconds.
+        """
         self._stopping = True
         self.nudge()
-        await self._loop.run_in_executor(None, self._thread.join)
+        await self._loop.run_in_executor(None, self._thread.join, timeout)
+        return not self._thread.is_alive()
 
     # --- from the event loop ---
 
@@ -211,11 +215,13 @@ class GroupWriter:
         return found
 
     def _after(self, entries: list[_Entry], applied: Applied, answers: list[object]) -> None:
+        sooner = _sooner(applied.next_due, self._next_due)
         self._next_due = applied.next_due
         self._tell(self._settle, entries, applied, answers)
         if applied.left_ready:
-            self._ring()
             self.nudge()  # what a full batch left over may still be for this pod
+        if applied.left_ready or sooner:
+            self._ring()
         if self.leading:
             try:
                 self._store.maintain()
@@ -247,6 +253,10 @@ class GroupWriter:
         for entry in entries:
             self._waiting -= entry.weight
             entry.failed(error)
+
+
+def _sooner(due: float | None, before: float | None) -> bool:
+    return due is not None and (before is None or due < before)
 
 
 def _weight(op: Op) -> int:

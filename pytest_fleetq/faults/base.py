@@ -74,8 +74,16 @@ class LinksView(Protocol):
 
     def edges(self) -> Sequence[tuple[str, str]]: ...
 
-    def add_toxic(self, edge: tuple[str, str], toxic: str, stream: str, attributes: Mapping[str, float]) -> str:
-        """→ the toxic's id. `stream` is `upstream` (from the source) or `downstream`."""
+    def add_toxic(
+        self,
+        edge: tuple[str, str],
+        toxic: str,
+        stream: str,
+        attributes: Mapping[str, float],
+        toxicity: float = 1.0,
+    ) -> str:
+        """→ the toxic's id. `stream` is `upstream` (from the source) or `downstream`; `toxicity`
+        is the share of connections that it acts on, drawn once for each."""
         ...
 
     def remove_toxic(self, toxic_id: str) -> None: ...
@@ -122,6 +130,7 @@ class Fault(ABC):
     name: ClassVar[str]
     colour: ClassVar[str] = "#c44"  # of its band in the timeline
     needs_links: ClassVar[bool] = False
+    usual_target: ClassVar[str] = "random:1"  # where a schedule injects it, unless told otherwise
 
     @classmethod
     def unavailable(cls) -> str | None:

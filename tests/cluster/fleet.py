@@ -14,7 +14,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -97,10 +96,9 @@ class Pod:
         self.process.wait(10)
         return at
 
-    def freeze(self) -> None:
-        self.process.send_signal(signal.SIGSTOP)
-        stopped = partial(psutil.Process(self.pid).status)
-        until(lambda: stopped() == psutil.STATUS_STOPPED, f"pod {self.pid} stopped")
+    def await_stopped(self) -> None:
+        status = psutil.Process(self.pid).status
+        until(lambda: status() == psutil.STATUS_STOPPED, f"pod {self.pid} stopped")
 
     def thaw(self) -> None:
         self.process.send_signal(signal.SIGCONT)
@@ -213,12 +211,21 @@ class Pods:
     @contextmanager
     def cut_off(self) -> Iterator[None]:
         """Nobody can write meanwhile: the test stands in the writers' gate."""
-        handle = os.open(f"{self.store}.gate", os.O_RDWR)
+        locks = [os.open(f"{self.store}.{name}", os.O_RDWR) for name in ("entrance", "gate")]
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            for lock in locks:
+                fcntl.flock(lock, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(handle)
+            for lock in locks:
+                os.close(lock)
+
+    def freeze(self, pod: Pod) -> float:
+        """Between two of its writes. → the monotonic time"""
+        with self.cut_off():
+            pod.process.send_signal(signal.SIGSTOP)
+            pod.await_stopped()
+            return time.monotonic()
 
     def leftovers(self) -> list[str]:
         return sorted(os.listdir(f"{self.store}.fleet"))
@@ -252,6 +259,10 @@ class Pods:
         return until(look, f"{count} handlers tell {event!r}: {self.told()[-5:]}", within)
 
     # --- the end ---
+
+    def tells_of(self, step: str) -> list[tuple[str, int]]:
+        """(event, attempt) of one step, in order."""
+        return [(line["event"], line["attempt"]) for line in self.told(step=step)]
 
     def end(self) -> None:
         for client in self._clients:

@@ -140,6 +140,7 @@ def _errors(request: dict[str, Any]) -> BaseException:
         "StopIteration": StopIteration(),
         "Surrogate": ValueError("half a character: \udcff"),
         "Unprintable": Unprintable(),
+        "Cancelled": asyncio.CancelledError(),
         "Group": BaseExceptionGroup("two", [ValueError(), KeyboardInterrupt()]),
     }
     return known[request["error"]]

@@ -32,7 +32,7 @@ class Screen(Protocol):
     def say(self, text: str) -> None:
         """Something happened."""
 
-    def begin(self, what: str, total: int) -> Callable[[int], None]:
+    def begin(self, what: str, total: int, unit: str) -> Callable[[int], None]:
         """Begins a piece of work; the function returned hears how much of it is done."""
 
 
@@ -60,7 +60,7 @@ class Lines:
     def say(self, text: str) -> None:
         self._console.print(Text(text))
 
-    def begin(self, what: str, total: int) -> Callable[[int], None]:
+    def begin(self, what: str, total: int, unit: str) -> Callable[[int], None]:
         told = 0
 
         def done(number: int) -> None:
@@ -68,7 +68,7 @@ class Lines:
             quarter = number * QUARTERS // total
             if quarter > told:
                 told = quarter
-                self.say(f"{what}: {number} of {total} files")
+                self.say(f"{what}: {number:,} of {total:,} {unit}")
 
         return done
 
@@ -102,8 +102,8 @@ class Bars:
     def say(self, text: str) -> None:
         self._progress.console.print(Text(text))
 
-    def begin(self, what: str, total: int) -> Callable[[int], None]:
-        task = self._progress.add_task(what, total=total)
+    def begin(self, what: str, total: int, unit: str) -> Callable[[int], None]:
+        task = self._progress.add_task(what, total=total, unit=unit)
 
         def done(number: int) -> None:
             self._progress.update(task, completed=number)
@@ -114,4 +114,6 @@ class Bars:
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f}/s", justify="right")
+        unit = task.fields["unit"]
+        told = "" if speed is None or unit == "pods" else f"{speed:,.0f} {unit}/s"
+        return Text(told, justify="right")

@@ -1,7 +1,7 @@
 """Checks of the file, the library that reads it, and what lies around it."""
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fleetq_server.cli.diagnosis.check import Check, ok, problem, size, warning
@@ -18,21 +18,33 @@ KEEP = "stop all pods, keep a copy of the store and its -wal file, and report th
 Facts = Mapping[str, str | int | float | bool]
 
 
-def check_database(store: SqliteExaminer) -> Iterator[Check]:
-    facts = store.health()
-    yield _library(facts)
-    yield _file_system(facts)
-    yield _journal(facts)
-    yield _durability(facts)
-    yield _wal(facts)
-    yield _space(store.path)
-    schema = _schema(int(facts["schema_version"]), store.newest_schema())
-    yield schema
+def check_facts(facts: Facts, newest_schema: int) -> list[Check]:
+    """What a reader's health() says of a store; `newest_schema` is the one written here."""
+    return [
+        _library(facts),
+        _file_system(facts),
+        _journal(facts),
+        _durability(facts),
+        _wal(facts),
+        _schema(int(facts["schema_version"]), newest_schema),
+    ]
 
 
-def check_contents(store: SqliteExaminer) -> Iterator[Check]:
-    yield _readable("structure", lambda: _structure(store))
-    yield _readable("contents", lambda: _contents(store))
+def check_space(path: Path) -> Check:
+    free = shutil.disk_usage(path.absolute().parent).free
+    finding, advice = f"{size(free)} free", "make room, or pods will refuse writes"
+    if free < NO_SPACE:
+        return problem("disk space", finding, advice)
+    if free < LITTLE_SPACE:
+        return warning("disk space", finding, advice)
+    return ok("disk space", finding)
+
+
+def check_contents(store: SqliteExaminer) -> list[Check]:
+    return [
+        _readable("structure", lambda: _structure(store)),
+        _readable("contents", lambda: _contents(store)),
+    ]
 
 
 def _library(facts: Facts) -> Check:
@@ -85,19 +97,11 @@ def _wal(facts: Facts) -> Check:
     return warning("WAL", f"{finding}: nobody empties it", advice)
 
 
-def _space(path: Path) -> Check:
-    free = shutil.disk_usage(path.absolute().parent).free
-    finding, advice = f"{size(free)} free", "make room, or pods will refuse writes"
-    if free < NO_SPACE:
-        return problem("disk space", finding, advice)
-    if free < LITTLE_SPACE:
-        return warning("disk space", finding, advice)
-    return ok("disk space", finding)
-
-
 def _schema(have: int, newest: int) -> Check:
     if have == 0:
-        return problem("schema", "none: no pod has ever used this file", "name the store of a fleet")
+        return problem(
+            "schema", "none: no pod has ever used this file", "name the store of a fleet"
+        )
     if have > newest:
         finding = f"version {have}, but this installation knows only {newest}"
         return problem("schema", finding, "install a newer pytest-fleetq")
@@ -125,4 +129,6 @@ def _contents(store: SqliteExaminer) -> Check:
     audit = store.audit()
     if audit.problems:
         return problem("contents", "; ".join(audit.problems), KEEP)
-    return ok("contents", f"counters and scan agree on {audit.scanned.submitted:,} steps, no orphans")
+    return ok(
+        "contents", f"counters and scan agree on {audit.scanned.submitted:,} steps, no orphans"
+    )

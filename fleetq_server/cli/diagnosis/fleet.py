@@ -1,113 +1,126 @@
 """Checks of the pods and workers registered in a store."""
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fleetq_server.cli.diagnosis.check import Check, ok, warning
-from fleetq_server.clock import Clock
 from fleetq_server.model import Holder, HolderStatus, HolderType, Leadership
-from fleetq_server.store.base import Presence
+from fleetq_server.store.base import Presence, Reader
 
 RUNNING = frozenset({HolderStatus.LIVE, HolderStatus.DRAINING})
 LOOK_AGAIN = "the fleet sees to it within seconds; look again"
 CLOCK_SLACK_SECONDS = 1.0
+STARTING_SECONDS = 60.0
+MOST_NAMES = 3
 
 
+@dataclass(frozen=True, slots=True)
 class Fleet:
-    """What the store says of its holders, and what the operating system says of their processes."""
+    """What the store says of its holders, and the operating system of their processes."""
 
-    def __init__(
-        self,
-        holders: Sequence[Holder],
-        leadership: Leadership,
-        presence: Presence | None,
-        left: Iterable[Path],
-        *,
-        now: float,
-        threshold: float,
-    ) -> None:
-        self._running = [holder for holder in holders if holder.status in RUNNING]
-        self._pods = [holder for holder in self._running if holder.type is HolderType.POD]
-        self._leadership = leadership
-        self._presence = presence
-        self._left = list(left)
-        self._now = now
-        self._threshold = threshold
-        self._lost = [pod for pod in self._pods if self._is_dead(pod)]
+    holders: Sequence[Holder]
+    leadership: Leadership
+    lost: frozenset[str]  # registered as running, without a process
+    left_behind: tuple[Path, ...]  # files of holders that are no more
 
-    def check(self) -> Iterator[Check]:
-        yield self._check_pods()
-        yield self._check_leader()
-        yield self._check_beats()
-        yield self._check_clocks()
-        yield self._check_left_behind()
+    @property
+    def running(self) -> list[Holder]:
+        return [h for h in self.holders if h.status in RUNNING and h.holder_id not in self.lost]
 
-    def _is_dead(self, pod: Holder) -> bool:
-        return self._presence is None or self._presence.proven_dead(pod.holder_id)
-
-    def _check_pods(self) -> Check:
-        alive = len(self._pods) - len(self._lost)
-        if not self._lost:
-            return ok("pods", f"{alive} running" if alive else "none running")
-        finding = f"{_names(self._lost)} registered as running, but the process is gone"
-        if alive:
-            return warning("pods", f"{finding}; {alive} running", LOOK_AGAIN)
-        return warning("pods", finding, "start a pod: it takes over what they held")
-
-    def _check_leader(self) -> Check:
-        leader, term = self._leadership.holder_id, self._leadership.term
-        alive = {pod.holder_id for pod in self._pods} - {pod.holder_id for pod in self._lost}
-        if not alive:
-            return ok("leader", f"none, as no pod runs; the last term was {term}")
-        if leader in alive:
-            return ok("leader", f"{leader[:8]}, term {term}")
-        return warning("leader", f"none, though pods run; the last term was {term}", LOOK_AGAIN)
-
-    def _check_beats(self) -> Check:
-        alive = [holder for holder in self._running if holder not in self._lost]
-        silent = [each for each in alive if self._now - each.beat_at > self._threshold]
-        if silent:
-            oldest = max(self._now - each.beat_at for each in silent)
-            finding = f"{_names(silent)} silent for up to {oldest:,.1f} s"
-            return warning("heartbeats", finding, "see whether it hangs or its machine is stopped")
-        if not alive:
-            return ok("heartbeats", "nobody to beat")
-        newest = max(each.beat_at for each in alive)
-        return ok("heartbeats", f"the last one {max(0.0, self._now - newest):.1f} s ago")
-
-    def _check_clocks(self) -> Check:
-        ahead = [h for h in self._running if h.beat_at > self._now + CLOCK_SLACK_SECONDS]
-        if not ahead:
-            return ok("clock", "no heartbeat lies in the future")
-        by = max(holder.beat_at for holder in ahead) - self._now
-        finding = f"the last heartbeat of {_names(ahead)} lies {by:,.1f} s in the future"
-        return warning("clock", finding, "the clock was set back: scheduled steps start late")
-
-    def _check_left_behind(self) -> Check:
-        known = {holder.holder_id for holder in self._running}
-        strays = [path for path in self._left if path.stem not in known]
-        # One that is starting has its files before it is registered.
-        dead = {path.stem for path in strays if self._presence and self._proven(path.stem)}
-        mine = [path for path in strays if path.stem in dead or path.suffix != ".lock"]
-        mine = [path for path in mine if path.stem in dead or not _has_lock(path)]
-        if not mine:
-            return ok("left behind", "no files of dead processes")
-        finding = f"{len(mine)} files of dead processes in {mine[0].parent.name}"
-        return warning("left behind", finding, "harmless; they may be deleted")
-
-    def _proven(self, holder_id: str) -> bool:
-        return self._presence is not None and self._presence.proven_dead(holder_id)
+    @property
+    def pods(self) -> list[Holder]:
+        return [holder for holder in self.running if holder.type is HolderType.POD]
 
 
-def running(clock: Clock) -> float:
-    return clock.now()
+def look(store: Reader, presence: Presence | None, folder: Path, now: float) -> Fleet:
+    """`presence` None: the folder in which pods keep their locks does not exist."""
+    holders = store.holders(include_ended=True)
+    files = sorted(folder.iterdir()) if presence else []
+    locks = {path.stem for path in files if path.suffix == ".lock"}
+
+    def gone(holder_id: str) -> bool:
+        return holder_id not in locks or _proven_dead(presence, holder_id)
+
+    running = {holder.holder_id for holder in holders if holder.status in RUNNING}
+    pods = {holder.holder_id for holder in holders if holder.type is HolderType.POD}
+    lost = frozenset(holder_id for holder_id in running & pods if gone(holder_id))
+    strays = [path for path in files if path.stem not in running]
+    # A pod that starts makes its files before it registers, and must not find its lock taken.
+    settled = [path for path in strays if path.stem in pods or _age(path, now) > STARTING_SECONDS]
+    left_behind = tuple(path for path in settled if gone(path.stem))
+    return Fleet(holders, store.leadership(), lost, left_behind)
 
 
-def _has_lock(path: Path) -> bool:
-    return path.with_suffix(".lock").exists()
+def check_fleet(fleet: Fleet, now: float, threshold: float) -> Iterator[Check]:
+    """`threshold`: seconds of silence after which a holder is taken for dead."""
+    yield _pods(fleet)
+    yield _leader(fleet)
+    yield _heartbeats(fleet, now, threshold)
+    yield _clock(fleet, now)
+    yield _left_behind(fleet)
 
 
-def _names(holders: Sequence[Holder]) -> str:
-    names = ", ".join(holder.holder_id[:8] for holder in holders[:3])
-    more = f" and {len(holders) - 3} more" if len(holders) > 3 else ""
-    return f"{names}{more}"
+def _pods(fleet: Fleet) -> Check:
+    count = len(fleet.pods)
+    told = f"{count} running" if count else "none running"
+    if not fleet.lost:
+        return ok("pods", told)
+    finding = f"{told}; {_names(fleet.lost)} registered as running, but without a process"
+    return warning("pods", finding, LOOK_AGAIN if count else "start a pod: it recovers their steps")
+
+
+def _leader(fleet: Fleet) -> Check:
+    leader, term = fleet.leadership.holder_id, fleet.leadership.term
+    if not fleet.pods:
+        return ok("leader", f"none, as no pod runs; the last term was {term}")
+    if leader in {pod.holder_id for pod in fleet.pods}:
+        return ok("leader", f"{_names([leader or ''])}, term {term}")
+    return warning("leader", f"none, though pods run; the last term was {term}", LOOK_AGAIN)
+
+
+def _heartbeats(fleet: Fleet, now: float, threshold: float) -> Check:
+    silent = [holder for holder in fleet.running if now - holder.beat_at > threshold]
+    if silent:
+        longest = max(now - holder.beat_at for holder in silent)
+        finding = f"none of {_names(h.holder_id for h in silent)} for {longest:,.1f} s"
+        return warning("heartbeats", finding, "see whether the process hangs or is stopped")
+    if not fleet.running:
+        return ok("heartbeats", "nobody is there to beat")
+    newest = max(holder.beat_at for holder in fleet.running)
+    return ok("heartbeats", f"the last {max(0.0, now - newest):.1f} s ago")
+
+
+def _clock(fleet: Fleet, now: float) -> Check:
+    ahead = max((holder.beat_at - now for holder in fleet.holders), default=0.0)
+    if ahead <= CLOCK_SLACK_SECONDS:
+        return ok("clock", "no heartbeat lies in the future")
+    finding = f"a heartbeat lies {ahead:,.1f} s in the future: the clock was set back"
+    return warning("clock", finding, "steps due at a time start late by as much")
+
+
+def _left_behind(fleet: Fleet) -> Check:
+    if not fleet.left_behind:
+        return ok("left behind", "no files of dead processes")
+    finding = f"{len(fleet.left_behind)} files of dead processes"
+    advice = f"harmless; they may be deleted: {fleet.left_behind[0].parent}"
+    return warning("left behind", finding, advice)
+
+
+def _proven_dead(presence: Presence | None, holder_id: str) -> bool:
+    with contextlib.suppress(OSError):  # another user's
+        return presence is not None and presence.proven_dead(holder_id)
+    return False
+
+
+def _age(path: Path, now: float) -> float:
+    with contextlib.suppress(FileNotFoundError):
+        return now - path.stat().st_mtime
+    return 0.0
+
+
+def _names(holder_ids: Iterable[str]) -> str:
+    ids = sorted(holder_ids)
+    more = f" and {len(ids) - MOST_NAMES} more" if len(ids) > MOST_NAMES else ""
+    return ", ".join(holder_id[:8] for holder_id in ids[:MOST_NAMES]) + more

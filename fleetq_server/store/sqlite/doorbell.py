@@ -2,42 +2,57 @@
 
 import asyncio
 import contextlib
+import errno
 import os
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from fleetq_server.store.sqlite.presence import fleet_directory
 
 
+# Two changes of a folder may carry the same time, as long as the kernel's clock does not tick.
+SETTLED_NS = 100_000_000
+
+
 class SqliteDoorbell:
-    """`ring` may be called from any one thread; the rest belongs to the event loop."""
+    """`ring` may be called from any thread; the rest belongs to the event loop."""
 
     def __init__(self, database: Path, holder_id: str) -> None:
         self._folder = fleet_directory(database)
         self._path = self._folder / f"{holder_id}.bell"
-        os.mkfifo(self._path)
-        self._bell = os.open(self._path, os.O_RDWR | os.O_NONBLOCK)
+        unnamed = self._path.with_suffix(".new")
+        os.mkfifo(unnamed)
+        self._bell = os.open(unnamed, os.O_RDWR | os.O_NONBLOCK)
+        unnamed.rename(self._path)  # whoever finds a bell that nobody reads may remove it
         self._seen_folder = 0
         self._others: dict[str, int] = {}
+        self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def ring(self) -> None:
-        changed = os.stat(self._folder).st_mtime_ns
-        if changed != self._seen_folder:
-            self._look_around()
-            self._seen_folder = changed
-        for bell in self._others.values():
-            # Full: it has unheard rings enough. Broken: its pod is gone.
-            with contextlib.suppress(BlockingIOError, BrokenPipeError):
-                os.write(bell, b"\0")
+        with self._lock, contextlib.suppress(FileNotFoundError):
+            changed = os.stat(self._folder).st_mtime_ns
+            if changed != self._seen_folder:
+                self._look_around()
+                if abs(time.time_ns() - changed) > SETTLED_NS:
+                    self._seen_folder = changed
+            for bell in self._others.values():
+                # Full: it has unheard rings enough. Broken: its pod is gone.
+                with contextlib.suppress(BlockingIOError, BrokenPipeError):
+                    os.write(bell, b"\0")
 
     def _look_around(self) -> None:
         present = {name for name in os.listdir(self._folder) if name.endswith(".bell") and name != self._path.name}
         for name in set(self._others) - present:
             os.close(self._others.pop(name))
         for name in present - set(self._others):
-            with contextlib.suppress(OSError):  # no reader: a dead pod's
+            try:
                 self._others[name] = os.open(self._folder / name, os.O_WRONLY | os.O_NONBLOCK)
+            except OSError as error:
+                if error.errno == errno.ENXIO:  # no reader: a dead pod's
+                    (self._folder / name).unlink(missing_ok=True)
 
     def listen(self, on_ring: Callable[[], None]) -> None:
         def rung() -> None:
@@ -53,6 +68,7 @@ class SqliteDoorbell:
             self._loop.remove_reader(self._bell)
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
-        for descriptor in (self._bell, *self._others.values()):
-            os.close(descriptor)
-        self._others.clear()
+        with self._lock:
+            for descriptor in (self._bell, *self._others.values()):
+                os.close(descriptor)
+            self._others.clear()

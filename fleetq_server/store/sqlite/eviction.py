@@ -9,8 +9,12 @@ merely waits for a slow disk is not stopped and is left alone.
 import contextlib
 import os
 import signal
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+
+
+PATIENCE_SECONDS = 1.0
 
 
 def evict_stopped(lock_files: Iterable[Path]) -> list[int]:
@@ -26,6 +30,24 @@ def evict_stopped(lock_files: Iterable[Path]) -> list[int]:
                 os.kill(pid, signal.SIGKILL)
                 evicted.append(pid)
     return evicted
+
+
+@contextlib.contextmanager
+def evicting(evict: Callable[[], None]) -> Iterator[None]:
+    """Calls `evict` now and then while the body waits, in a thread of its own."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(PATIENCE_SECONDS):
+            evict()
+
+    thread = threading.Thread(target=watch, name="fleetq-evicting", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _flock_owners(inodes: set[int]) -> set[int]:

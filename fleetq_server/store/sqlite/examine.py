@@ -1,5 +1,6 @@
 """Reading a store without leaving a trace in it, even one that a pod would refuse."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -9,6 +10,8 @@ from fleetq_server.errors import StoreUnavailable
 from fleetq_server.store.sql import load_migrations
 from fleetq_server.store.sqlite.connection import _settings
 from fleetq_server.store.sqlite.reads import SqliteReader
+
+WAL_FORMAT = b"\2\2"  # sqlite.org/fileformat.html: write and read version
 
 
 class SqliteExaminer(SqliteReader):
@@ -44,6 +47,16 @@ class SqliteExaminer(SqliteReader):
             db.close()
             raise
         return db
+
+    def health(self) -> Mapping[str, str | int | float | bool]:
+        facts = dict(super().health())
+        if self._alone and self._header()[18:20] == WAL_FORMAT:
+            facts["journal_mode"] = "wal"  # of a file taken for immutable, SQLite says "delete"
+        return facts
+
+    def _header(self) -> bytes:
+        with self.path.open("rb") as file:
+            return file.read(100)
 
     @property
     def _wal(self) -> Path:

@@ -28,11 +28,13 @@ class SqlitePresence:
 
     def hold(self, holder_id: str) -> None:
         """Before the holder registers: a registered holder without its lock counts as dead."""
-        lock = os.open(self._path(holder_id, "lock"), os.O_RDWR | os.O_CREAT, 0o666)
+        unnamed = self._path(holder_id, "new")
+        lock = os.open(unnamed, os.O_RDWR | os.O_CREAT, 0o666)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        life = self._path(holder_id, "life")
-        os.mkfifo(life)
-        self._held[holder_id] = (lock, os.open(life, os.O_RDWR | os.O_NONBLOCK))
+        unnamed.rename(self._path(holder_id, "lock"))  # under its name it is never seen free
+        os.mkfifo(unnamed)
+        self._held[holder_id] = (lock, os.open(unnamed, os.O_RDWR | os.O_NONBLOCK))
+        unnamed.rename(self._path(holder_id, "life"))
 
     def proven_dead(self, holder_id: str) -> bool:
         try:
@@ -72,16 +74,17 @@ class SqlitePresence:
         return stop
 
     def forget(self, holder_id: str) -> None:
-        for suffix in ("life", "lock", "bell"):
+        for suffix in ("life", "lock"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._path(holder_id, suffix))
+        for descriptor in self._held.pop(holder_id, ()):
+            os.close(descriptor)
 
     def close(self) -> None:
         for life in self._watched.values():
             os.close(life)
         self._watched.clear()
-        for holder_id, descriptors in self._held.items():
-            self.forget(holder_id)
+        for descriptors in self._held.values():
             for descriptor in descriptors:
                 os.close(descriptor)
         self._held.clear()

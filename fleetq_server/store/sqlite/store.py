@@ -15,7 +15,7 @@ from fleetq_server.store.base import Applied, Op, StandingClaim
 from fleetq_server.store.sqlite import claiming, deadletters, holding, leading, settling, submitting
 from fleetq_server.store.sqlite.connection import connect, migrate
 from fleetq_server.store.sqlite.doorbell import SqliteDoorbell
-from fleetq_server.store.sqlite.eviction import evict_stopped
+from fleetq_server.store.sqlite.eviction import evict_stopped, evicting
 from fleetq_server.store.sqlite.gate import Gate
 from fleetq_server.store.sqlite.presence import SqlitePresence
 from fleetq_server.store.sqlite.reads import SqliteReader
@@ -75,7 +75,7 @@ class SqliteStore:
             raise
 
     def _open(self) -> None:
-        with self._gate:
+        with evicting(self.unblock), self._gate:
             self._db = connect(self.path, vfs=self._vfs)
             migrate(self._db)
         self._page_size = int(self._db.pragma("page_size"))

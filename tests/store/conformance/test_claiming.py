@@ -6,7 +6,7 @@ import pytest
 
 from fleetq_server.errors import LeaseLost
 from fleetq_server.model import Claim, HolderKey, HolderType, NewStep, StepState
-from fleetq_server.store.base import ClaimSteps, Leave, SetPaused, Suspect
+from fleetq_server.store.base import ClaimSteps, Leave, SetPaused, Submit, Suspect
 from tests.store.driver import START, Driver, ids
 
 
@@ -172,8 +172,6 @@ class Standing:
 def test_standing_claims_take_what_the_same_transaction_made_ready(
     fleet: Driver, pod: HolderKey, other: HolderKey
 ) -> None:
-    from fleetq_server.store.base import Submit
-
     first, second = Standing(pod, 2), Standing(other, 2)
     applied = fleet.store.apply([Submit([NewStep("a")] * 5)], [first, second], now=fleet.now)
     assert (len(first.claims), len(second.claims)) == (2, 2)

@@ -4,9 +4,18 @@ from collections.abc import Callable
 
 import pytest
 
-from fleetq_server.errors import FleetError, IdempotencyConflict
-from fleetq_server.model import HolderKey, NewStep, Result, RetryPolicy, StepId, StepState
-from fleetq_server.store.base import Submit
+from fleetq_server import failpoints
+from fleetq_server.errors import FleetError, IdempotencyConflict, StoreUnavailable
+from fleetq_server.model import (
+    DeadFilter,
+    HolderKey,
+    NewStep,
+    Result,
+    RetryPolicy,
+    StepId,
+    StepState,
+)
+from fleetq_server.store.base import ClaimSteps, Purge, Submit
 from tests.store.driver import START, Driver
 
 FULL = NewStep(
@@ -50,9 +59,6 @@ def test_ids_grow_and_are_in_the_order_of_the_steps(fleet: Driver) -> None:
 def test_an_id_is_never_used_again_even_when_the_newest_step_is_purged(
     fleet: Driver, pod: HolderKey
 ) -> None:
-    from fleetq_server.model import DeadFilter
-    from fleetq_server.store.base import Purge
-
     (gone,) = fleet.bury(NewStep("a"), holder=pod)
     assert fleet.do(Purge(DeadFilter())) == [gone]
     (new,) = fleet.submit(NewStep("a"))
@@ -126,6 +132,25 @@ def test_a_refusal_concerns_its_own_call_alone(fleet: Driver) -> None:
     assert isinstance(answers[1], FleetError)
     assert [isinstance(answer, list) for answer in answers] == [True, False, True]
     assert fleet.counts.submitted == 3
+
+
+@pytest.mark.parametrize(
+    "place", ["before_begin", "between_statements", "between_ops", "before_commit"]
+)
+def test_a_group_that_could_not_be_written_leaves_no_trace(
+    fleet: Driver, pod: HolderKey, place: str
+) -> None:
+    before = fleet.recorded()
+    new = Submit([NewStep("new kind", queue="new queue", idempotency_key="k")], "r")
+    failpoints.arm(
+        f"store.{place}=raise@2" if place.startswith("between") else f"store.{place}=raise"
+    )
+    with pytest.raises(StoreUnavailable):
+        fleet.apply(new, new, ClaimSteps(pod, 1))
+    failpoints.disarm()
+    assert fleet.recorded() == before
+    (submitted,) = fleet.do(new)
+    assert fleet.claim_one(pod, kinds=("new kind",)).step_id == submitted.step_id
 
 
 def test_a_scheduled_step_waits_for_its_time_and_says_when_that_is(

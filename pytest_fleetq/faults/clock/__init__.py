@@ -1,0 +1,1 @@
+"""Faults of one pod's clock."""

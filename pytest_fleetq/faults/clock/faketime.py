@@ -1,0 +1,144 @@
+"""A false clock for pods that are not FLEET-Q: libfaketime, if it is installed (`pip install
+libfaketime`) and the pod was started with `environment`. Statically linked programs escape it.
+
+Only wall time is faked. The library reads its orders from a file at every look at the clock, and
+that it does is the evidence.
+"""
+
+import ctypes
+import os
+import struct
+import sys
+import time
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from pytest_fleetq.faults import proc
+from pytest_fleetq.faults.base import PodView
+from pytest_fleetq.faults.errors import FaultUnavailable
+
+NAME = "faketime"
+TRUE = "+0 x1"  # the rate stays as it was unless it is said
+
+_IN_OPEN = 0x20
+_EVENT = struct.Struct("iIII")
+
+
+def library() -> Path | None:
+    found = find_spec("libfaketime")
+    if found is None or found.origin is None or not sys.platform.startswith("linux"):
+        return None
+    return next(Path(found.origin).parent.rglob("libfaketime.so.1"), None)
+
+
+def environment(directory: Path) -> Mapping[str, str]:
+    """What a pod with this folder must be started with, so that its clock can be faked. Empty if
+    libfaketime is not installed."""
+    found = library()
+    if found is None:
+        return {}
+    _order(directory, TRUE)
+    return {
+        "LD_PRELOAD": str(found),
+        "FAKETIME_TIMESTAMP_FILE": str(directory / NAME),
+        "FAKETIME_FMT": "%s",
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+def unavailable(pod: PodView) -> str | None:
+    """Why this pod's clock cannot be faked, or None."""
+    if library() is None:
+        return "its clock needs libfaketime, which is not installed"
+    maps = proc.PROC / str(pod.pid) / "maps"
+    if "libfaketime" not in maps.read_text() or not (pod.directory / NAME).exists():
+        return "it was started without libfaketime"
+    return None
+
+
+class FalseClock:
+    """One pod's."""
+
+    def __init__(self, pod: PodView) -> None:
+        if reason := unavailable(pod):
+            raise FaultUnavailable(f"{pod.name}: {reason}")
+        self.pod = pod
+        self._reads = Opens(pod.directory)
+
+    def jump(self, seconds: float) -> None:
+        self._tell(f"{seconds:+.6f} x1")
+
+    def drift(self, rate: float) -> None:
+        # To libfaketime the rate has been so since the process began; the offset says since now.
+        self._tell(f"{_age(self.pod.pid) * (1 - rate):+.6f} x{rate:.9f}")
+
+    def freeze(self) -> None:
+        self._tell(f"{time.time():.0f}")
+
+    def heal(self) -> None:
+        self._reads.look()  # what was read before now was false
+        self._reads.close()
+        _order(self.pod.directory, TRUE)
+
+    @property
+    def reads(self) -> int:
+        """How often the pod was told a false time."""
+        return self._reads.look()
+
+    def _tell(self, order: str) -> None:
+        _order(self.pod.directory, order)
+        self._reads.forget()
+
+
+def _order(directory: Path, order: str) -> None:
+    new = directory / f"{NAME}.new"
+    new.write_text(order + "\n")
+    new.replace(directory / NAME)
+
+
+def _age(pid: int) -> float:
+    found = proc.stat(pid)
+    assert found is not None
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - found.born / os.sysconf("SC_CLK_TCK")
+
+
+class Opens:
+    """Counts how often a folder's order file is opened, by inotify."""
+
+    def __init__(self, directory: Path) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        self._handle: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        # The folder, not the file: that is replaced.
+        if self._handle < 0 or libc.inotify_add_watch(self._handle, os.fsencode(directory), _IN_OPEN) < 0:
+            raise FaultUnavailable(f"inotify: {os.strerror(ctypes.get_errno())}")
+        self._count = 0
+        self._closed = False
+
+    def look(self) -> int:
+        while not self._closed:
+            try:
+                events = os.read(self._handle, 65_536)
+            except BlockingIOError:
+                break
+            self._count += _of_orders(events)
+        return self._count
+
+    def forget(self) -> None:
+        self.look()
+        self._count = 0
+
+    def close(self) -> None:
+        if not self._closed:
+            os.close(self._handle)
+            self._closed = True
+
+
+def _of_orders(events: bytes) -> int:
+    count = at = 0
+    while at < len(events):
+        *_, length = _EVENT.unpack_from(events, at)
+        at += _EVENT.size + length
+        count += events[at - length : at].rstrip(b"\0") == NAME.encode()
+    return count

@@ -1,0 +1,1 @@
+"""Faults between clients and pods, and between pods."""

@@ -1,0 +1,45 @@
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pytest_fleetq.faults.base import Fault, FleetView, PodView
+from pytest_fleetq.faults.network.hearing import Cuts, apart, deaf, names_on
+from pytest_fleetq.faults.settings import state
+
+
+@dataclass
+class Partition(Fault):
+    """The pods are cut off from all others, not from each other. Connections are reset; `silent`ly,
+    they stay, and nothing passes, as when packets are lost.
+
+    With `one_way` they are still heard, but hear nothing; if they `hear`, they are not heard. With
+    `client` false, the test's own client is not cut off."""
+
+    name = "partition"
+    colour = "#e80"
+    needs_links = True
+    one_way: bool = False
+    hear: bool = False
+    silent: bool = False
+    client: bool = True
+    _cuts: Cuts = state(Cuts)
+
+    def __post_init__(self) -> None:
+        if self.hear and not self.one_way:
+            raise ValueError("hear=True is about a one-way partition: say one_way=True too")
+
+    def start(self, fleet: FleetView, pods: Sequence[PodView]) -> None:
+        inside = {pod.name for pod in pods}
+        outside = names_on(fleet.links) - inside
+        if not self.client:
+            outside -= {"client"}
+        if not self.one_way:
+            silence = apart(inside, outside)
+        else:
+            silence = deaf(outside, inside) if self.hear else deaf(inside, outside)
+        self._cuts.impose(fleet, silence, quietly=self.silent)
+
+    def heal(self) -> None:
+        self._cuts.lift()
+
+    def effect(self) -> str | None:
+        return self._cuts.effect()

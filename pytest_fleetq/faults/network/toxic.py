@@ -1,0 +1,63 @@
+"""What the faults that are a toxic of the proxy have in common."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pytest_fleetq.faults.base import Fault, FleetView, LinksView, PodView
+from pytest_fleetq.faults.errors import BadTarget
+from pytest_fleetq.faults.names import counted
+from pytest_fleetq.faults.settings import number, state
+
+_STREAMS = {"upstream": ["upstream"], "downstream": ["downstream"], "both": ["upstream", "downstream"]}
+
+
+@dataclass
+class ToxicFault(Fault):
+    """Acts on every link to or from the pods; from `source` only, if that is named. `stream`: what
+    whoever opened the connection sends is upstream, what it receives is downstream. `toxicity`: the
+    share of connections that it acts on, drawn once for each."""
+
+    colour = "#e80"
+    needs_links = True
+    stream: Literal["downstream", "upstream", "both"] = "downstream"
+    toxicity: float = number(1.0, high=1)
+    source: str = ""
+    _toxics: list[tuple[LinksView, tuple[str, str], str]] = state(list)
+    _seen: dict[str, int] = state(dict)
+
+    @abstractmethod
+    def attributes(self) -> Mapping[str, float]:
+        """The toxic's, by toxiproxy's names."""
+
+    def start(self, fleet: FleetView, pods: Sequence[PodView]) -> None:
+        names = {pod.name for pod in pods}
+        for edge in fleet.links.edges():
+            if names & set(edge) and self.source in {"", edge[0]}:
+                self._poison(fleet.links, edge)
+        if not self._toxics:
+            where = f" from {self.source!r}" if self.source else ""
+            raise BadTarget(f"fault {self.name!r}: no link{where} leads to or from {', '.join(names)}")
+
+    def heal(self) -> None:
+        self._look()
+        while self._toxics:
+            links, _, id = self._toxics[-1]
+            links.remove_toxic(id)
+            self._toxics.pop()
+
+    def effect(self) -> str | None:
+        self._look()
+        total = sum(self._seen.values())
+        return f"{self.name} acted {counted(total, 'time')} on {counted(len(self._seen), 'link')}" if total else None
+
+    def _poison(self, links: LinksView, edge: tuple[str, str]) -> None:
+        for stream in _STREAMS[self.stream]:
+            id = links.add_toxic(edge, self.name, stream, self.attributes(), self.toxicity)
+            self._toxics.append((links, edge, id))
+
+    def _look(self) -> None:
+        for links, edge, id in self._toxics:
+            if hits := links.hits(edge).get(id, 0):
+                self._seen[id] = hits

@@ -1,0 +1,93 @@
+"""A fault's settings are the fields of its dataclass; here they are checked, by their types and
+bounds, before anything happens."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, field, fields
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
+
+from pytest_fleetq.faults.base import Fault
+from pytest_fleetq.faults.errors import BadSetting
+from pytest_fleetq.faults.names import nearest
+
+T = TypeVar("T")
+N = TypeVar("N", int, float)
+
+
+def number(default: N, *, low: float = 0, high: float = math.inf, above: float = -math.inf) -> N:
+    """A numeric setting and what it may be: from `low` to `high`, and more than `above`."""
+    bounds = {"low": low, "high": high, "above": above}
+    made: N = field(default=default, metadata=bounds)
+    return made
+
+
+def state(factory: Callable[[], T]) -> T:
+    """A field that is no setting: what an injection remembers of what it did."""
+    made: T = field(default_factory=factory, init=False, repr=False, compare=False)
+    return made
+
+
+def settings_of(kind: type[Fault]) -> dict[str, "Field[Any]"]:
+    return {one.name: one for one in fields(cast(Any, kind)) if one.init}
+
+
+def build(kind: type[Fault], settings: Mapping[str, object]) -> Fault:
+    """The fault with these settings.
+
+    Raises:
+        BadSetting: there is no such setting, or it cannot have that value.
+    """
+    known = settings_of(kind)
+    hints = get_type_hints(kind)
+    for name, value in settings.items():
+        if name not in known:
+            raise BadSetting(f"fault {kind.name!r} has no setting {name!r}{_hint(name, known)}")
+        if problem := _problem(value, hints[name], known[name].metadata):
+            raise BadSetting(f"fault {kind.name!r}: {name}={value!r} must be {problem}")
+    try:
+        return kind(**settings)
+    except ValueError as error:
+        raise BadSetting(f"fault {kind.name!r}: {error}") from error
+
+
+def defaults_of(kind: type[Fault]) -> dict[str, object]:
+    return {
+        name: one.default for name, one in settings_of(kind).items() if one.default is not MISSING
+    }
+
+
+def _hint(name: str, known: Mapping[str, object]) -> str:
+    return nearest(name, known) if known else "; it has none"
+
+
+def _problem(value: object, hint: Any, bounds: Mapping[str, float]) -> str:
+    """What the value ought to be instead, or "" if it is right."""
+    if get_origin(hint) is Literal:
+        choices = get_args(hint)
+        return "" if value in choices else f"one of {', '.join(map(repr, choices))}"
+    if hint is bool:
+        return "" if isinstance(value, bool) else "true or false"
+    if hint is str:
+        return "" if isinstance(value, str) else "text"
+    if hint in (int, float):
+        return _number_problem(value, hint, bounds)
+    return ""  # a type of its author's own: its __post_init__ may look at it
+
+
+def _number_problem(value: object, hint: type, bounds: Mapping[str, float]) -> str:
+    what = "a whole number" if hint is int else "a number"
+    allowed = (int,) if hint is int else (int, float)
+    # True is an int to Python, and never meant as one here.
+    if isinstance(value, bool) or not isinstance(value, allowed) or not math.isfinite(value):
+        return what
+    low, high, above = (
+        bounds.get("low", -math.inf),
+        bounds.get("high", math.inf),
+        bounds.get("above", -math.inf),
+    )
+    if low <= value <= high and value > above:
+        return ""
+    words = [f"above {above:g}"] if above >= low else [f"from {low:g}"]
+    if high < math.inf:
+        words.append(f"up to {high:g}")
+    return f"{what} {' '.join(words)}"

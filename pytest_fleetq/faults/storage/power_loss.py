@@ -1,0 +1,81 @@
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pytest_fleetq.faults.base import Fault, FleetView, PodView
+from pytest_fleetq.faults.errors import FaultUnavailable
+from pytest_fleetq.faults.orders import Orders
+from pytest_fleetq.faults.process.ending import Ended
+from pytest_fleetq.faults.settings import number, state
+from pytest_fleetq.faults.waiting import until
+
+# The server's own code, since only it can read what its file layer noted; in a process of its own.
+_LOSE_POWER = """
+import random, sys
+from pathlib import Path
+from fleetq_server.store.sqlite.faultvfs import lose_power
+database, seed = sys.argv[1:]
+print(lose_power(Path(database), random.Random(int(seed)) if seed else None))
+"""
+
+
+@dataclass
+class PowerLoss(Fault):
+    """The host loses its power: all its FLEET-Q pods die at once, and what they wrote to the SQLite
+    file but never synced is gone. With `torn`, each lost write may have arrived, whole or in part, by
+    chance from `seed`. It strikes at the `nth` disk operation of a target from now; with 0, at once.
+    Hits the whole fleet, whatever the target. Heals by starting the pods again."""
+
+    name = "power_loss"
+    colour = "#85c"
+    usual_target = "all"
+    torn: bool = False
+    seed: int = number(0)
+    nth: int = number(0)
+    within: float = number(10.0)
+    _orders: Orders = state(Orders)
+    _ended: Ended = state(Ended)
+    _lost: list[int] = state(list)
+
+    def start(self, fleet: FleetView, pods: Sequence[PodView]) -> None:
+        if not fleet.store.startswith("sqlite:") or not all(pod.is_fleetq for pod in fleet.pods):
+            raise FaultUnavailable("power_loss is a fault of FLEET-Q pods on a SQLite store")
+        for pod in fleet.pods:
+            self._ended.watch(pod)
+        if self.nth:
+            self._strike_at_operation(pods)
+        for pod in fleet.pods:
+            pod.kill()
+        self._lost.append(self._lose(database_of(fleet.store)))
+
+    def heal(self) -> None:
+        self._orders.take_back()  # before they start: it would strike again
+        self._ended.start_again()
+
+    def effect(self) -> str | None:
+        if not self._lost:
+            return None
+        return self._ended.effect(f"{self._lost[0]} unsynced writes lost, killed")
+
+    def _strike_at_operation(self, pods: Sequence[PodView]) -> None:
+        for pod in pods:
+            self._orders.give(pod, power_loss=self.nth)
+        until(self._ended.gone, f"disk operation {self.nth} of a pod", self.within)
+
+    def _lose(self, database: Path) -> int:
+        seed = str(self.seed) if self.torn else ""
+        done = subprocess.run(
+            [sys.executable, "-c", _LOSE_POWER, str(database), seed],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return int(done.stdout)
+
+
+def database_of(store: str) -> Path:
+    """The file of `sqlite:///relative/path` or `sqlite:////absolute/path`."""
+    return Path(unquote(urlsplit(store).path[1:]))

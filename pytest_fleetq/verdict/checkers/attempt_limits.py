@@ -1,0 +1,45 @@
+"""Nothing is tried for ever."""
+
+from collections.abc import Iterator
+
+from pytest_fleetq.verdict.checkers.policy import retry_of
+from pytest_fleetq.verdict.history import History
+from pytest_fleetq.verdict.model import Context, Finding
+from pytest_fleetq.verdict.records import Trace
+
+
+class AttemptLimits:
+    """A step is retried at most `max_attempts` - 1 times, and recovered at most `max_crashes` - 1
+    times: the next failure or crash is its last. A redrive begins anew."""
+
+    name = "attempt_limits"
+    needs_journal = True
+
+    def check(self, history: History, context: Context) -> Iterator[Finding]:
+        for trace in history.steps.values():
+            yield from _excess(trace, context)
+
+
+def _excess(trace: Trace, context: Context) -> Iterator[Finding]:
+    failures = crashes = 0
+    for event in trace.events:
+        kind = event.type
+        if kind == "retrying":
+            failures += 1
+            policy = retry_of(trace, context)
+            if policy is not None and failures >= policy["max_attempts"]:
+                problem = (
+                    f"step {trace.step} is to be tried again after failure {failures}, "
+                    f"with max_attempts {policy['max_attempts']}"
+                )
+                yield Finding(problem, trace.step, (trace.acknowledged, event.line))
+        elif kind == "recovered":
+            crashes += 1
+            if crashes >= context.max_crashes:
+                problem = (
+                    f"step {trace.step} is to be tried again after crash {crashes}, "
+                    f"with max_crashes {context.max_crashes}"
+                )
+                yield Finding(problem, trace.step, (event.line,))
+        elif kind == "redriven":
+            failures = crashes = 0

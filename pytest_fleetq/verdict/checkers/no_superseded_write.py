@@ -1,0 +1,119 @@
+"""A holder that lost its claim can change nothing."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pytest_fleetq.verdict.history import History
+from pytest_fleetq.verdict.model import Context, Finding
+from pytest_fleetq.verdict.records import Claimed, Happened, StepId, Trace, Write
+
+_BY_HOLDER = frozenset({"completed", "retrying", "released"})
+_WAITING_AFTER = frozenset({"submitted", "retrying", "released", "recovered", "redriven"})
+
+# (operation, step, fence) → line of the first such call whose outcome is unknown
+_Doubtful = Mapping[tuple[str, StepId, Any], int]
+
+
+class NoSupersededWrite:
+    """No complete, fail or release is accepted after its claim ended or another began.
+
+    The journal shows a write without a live claim. That a live claim was somebody else's shows in
+    the operations: a claim that another followed, each answered before the next call was made, and
+    then a write with the first one's fence, accepted, and no repeat of an earlier one.
+    """
+
+    name = "no_superseded_write"
+    needs_journal = False
+
+    def check(self, history: History, _context: Context) -> Iterator[Finding]:
+        doubtful: _Doubtful | None = None
+        for trace in history.steps.values():
+            if trace.events:
+                yield from _without_claim(trace)
+            if trace.writes and _may_be_superseded(trace):
+                if doubtful is None:
+                    doubtful = _of_unknown_outcome(history)
+                yield from _accepted_late(trace, doubtful)
+
+
+def _without_claim(trace: Trace) -> Iterator[Finding]:
+    previous: Happened | None = None
+    claim: Happened | None = None
+    for event in trace.events:
+        kind = event.type
+        if kind == "claimed":
+            claim = event
+        elif kind in _BY_HOLDER and previous is not None:
+            if previous.type in _WAITING_AFTER:
+                problem = f"step {trace.step}: {kind} was accepted though nobody held it any more"
+                yield Finding(problem, trace.step, (previous.line, event.line))
+            elif claim is not None and event.holder not in (None, claim.holder):
+                problem = (
+                    f"step {trace.step}: {kind} by {event.holder} while {claim.holder} held it"
+                )
+                yield Finding(problem, trace.step, (claim.line, event.line))
+        previous = event
+
+
+def _may_be_superseded(trace: Trace) -> bool:
+    return len(trace.claims) > 1 or any(event.type == "recovered" for event in trace.events)
+
+
+def _of_unknown_outcome(history: History) -> _Doubtful:
+    found: dict[tuple[str, StepId, Any], int] = {}
+    for one in history.unfinished:
+        if one.name in ("complete", "fail", "release"):
+            for item in one.value.get("items", ()):
+                found.setdefault((one.name, item["step_id"], item.get("fence")), one.called)
+    return found
+
+
+def _accepted_late(trace: Trace, doubtful: _Doubtful) -> Iterator[Finding]:
+    for write in trace.writes:
+        loss = _loss(trace, write)
+        if loss is None or _first_call(trace, write, doubtful) < loss:
+            continue
+        problem = (
+            f"step {trace.step}: {write.operation} by {write.holder} was accepted though its claim "
+            "had been superseded"
+        )
+        yield Finding(problem, trace.step, (loss, write.line))
+
+
+def _first_call(trace: Trace, write: Write, doubtful: _Doubtful) -> int:
+    """A repeat gets the answer of the first: that one is to be judged."""
+    calls = [
+        other.called
+        for other in trace.writes
+        if (other.operation, other.fence) == (write.operation, write.fence)
+    ]
+    unknown = doubtful.get((write.operation, trace.step, write.fence), write.called)
+    return min(*calls, unknown, write.called)
+
+
+def _loss(trace: Trace, write: Write) -> int | None:
+    """The first line that shows the write's claim lost, if any does."""
+    lines = [
+        event.line
+        for event in trace.events
+        if event.type == "recovered" and event.holder == write.holder and write.holder
+    ]
+    own = _claim_of(trace, write)
+    if own is not None:
+        lines += [
+            other.line for other in trace.claims if other.called > own.line and _other(other, own)
+        ]
+    return min(lines, default=None)
+
+
+def _claim_of(trace: Trace, write: Write) -> Claimed | None:
+    """The last answer that gave this fence: a repeated claim call gives it again."""
+    own = None
+    for claim in trace.claims:
+        if claim.fence == write.fence:
+            own = claim
+    return own
+
+
+def _other(claim: Claimed, own: Claimed) -> bool:
+    return bool(claim.fence != own.fence)

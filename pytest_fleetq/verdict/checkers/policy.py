@@ -1,0 +1,35 @@
+"""Retry policies, as histories tell them. Not a checker: what several checkers share."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pytest_fleetq.verdict.model import Context
+from pytest_fleetq.verdict.records import Trace
+
+
+def retry_of(trace: Trace, context: Context) -> Mapping[str, Any] | None:
+    """The policy of a step, defaults filled in; None if its submit is not in the history."""
+    if trace.asked is None:
+        return None
+    asked = trace.asked.get("retry")
+    return {**context.default_retry, **asked} if asked else context.default_retry
+
+
+def shortest_delay(policy: Mapping[str, Any], failures: int) -> float:
+    """Seconds that the n-th failure must wait at least."""
+    return max(0.0, _delay(policy, failures) * (1 - float(policy["jitter"])))
+
+
+def longest_delay(policy: Mapping[str, Any], failures: int) -> float:
+    return _delay(policy, failures) * (1 + float(policy["jitter"]))
+
+
+def _delay(policy: Mapping[str, Any], failures: int) -> float:
+    initial = float(policy["initial_delay"])
+    if initial == 0:
+        return 0.0  # also where the growth overflows
+    try:
+        grown = initial * float(policy["multiplier"]) ** (failures - 1)
+    except OverflowError:
+        return float(policy["max_delay"])
+    return min(float(policy["max_delay"]), grown)

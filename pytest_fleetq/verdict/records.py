@@ -1,0 +1,136 @@
+"""What a history is made of, once it is read. The format itself is described in `history`.
+
+Named tuples: there may be a million of them.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, NamedTuple, TypeAlias
+
+StepId: TypeAlias = int | str  # a FLEET-Q step id, or whatever another system calls its work
+Value: TypeAlias = Mapping[str, Any]
+
+NOTHING: Value = {}
+
+# States no step leaves by itself.
+TERMINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+
+
+class Outcome(StrEnum):
+    OK = "ok"
+    FAIL = "fail"  # certainly had no effect
+    INFO = "info"  # may have had its effect, may have it later, may never have it
+
+
+class Operation(NamedTuple):
+    """One call of a client, from its invocation to its completion, if there was one.
+
+    `called` and `returned` are lines of the history: an operation came before another exactly
+    if its `returned` is less than the other's `called`, whatever clocks say.
+    """
+
+    process: str
+    name: str
+    value: Value  # what was asked
+    answer: Value  # what came back, with what was asked; empty unless the outcome is OK
+    outcome: Outcome
+    called: int
+    returned: int | None  # None: the outcome is unknown, for ever
+    started: float  # seconds since the history began
+    ended: float | None
+    error: str = ""
+
+
+class Happened(NamedTuple):
+    """One event of the fleet's own journal."""
+
+    seq: int  # the order in which the store did things
+    at: float  # the store's time
+    type: str
+    queue: str | None
+    holder: str | None
+    term: int | None
+    detail: Value
+    line: int
+    seen: float  # when the recorder got it, seconds since the history began: later than it happened
+
+
+class Seen(NamedTuple):
+    """A step as one read showed it."""
+
+    state: str
+    result: Any
+    called: int
+    line: int
+    operation: str
+    about: Value  # everything the read said of it
+
+
+class Claimed(NamedTuple):
+    """One claim, as its holder was told of it."""
+
+    holder: str
+    fence: Any
+    called: int
+    line: int
+
+
+class Write(NamedTuple):
+    """One write by a holder (complete, fail, release) that was accepted."""
+
+    operation: str
+    holder: str
+    fence: Any
+    called: int
+    line: int
+    about: Value  # the item: result, error, retry_delay …
+
+
+class Trace:
+    """Everything a history tells of one step, in order."""
+
+    __slots__ = ("acknowledged", "asked", "claims", "events", "missing", "reads", "step", "writes")
+
+    def __init__(self, step: StepId) -> None:
+        self.step = step
+        self.acknowledged = 0  # line of the first submit that returned this step
+        self.asked: Value | None = None  # how that submit described it
+        self.events: list[Happened] = []
+        self.reads: list[Seen] = []
+        self.claims: list[Claimed] = []
+        self.writes: list[Write] = []
+        self.missing: list[tuple[int, int]] = []  # reads (called, line) that knew no such step
+
+
+class Fault(NamedTuple):
+    name: str
+    target: str
+    detail: Value
+    start: float
+    end: float | None  # None: never healed
+    start_line: int
+    end_line: int | None
+    effects: tuple[Value, ...]  # what proves that it bit
+    operations: int  # calls under way or begun while it was in force
+    events: int  # events that came in while it was in force
+
+
+class Phase(NamedTuple):
+    name: str
+    start: float
+    line: int
+
+
+class Note(NamedTuple):
+    text: str
+    about: Value
+    line: int
+
+
+class DeadListing(NamedTuple):
+    """One look at the DLQ."""
+
+    steps: Mapping[StepId, Value]
+    everything: bool  # no filter, no limit: what it does not show is not there
+    called: int
+    line: int

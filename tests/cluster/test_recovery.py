@@ -1,0 +1,151 @@
+"""Pods die; their steps do not."""
+
+import os
+
+import pytest
+
+from fleetq_server.model import Cause, HolderStatus, StepState
+from tests.cluster.fleet import Pod, Pods, until
+
+ROOMY = {"max_parallelism": 100, "capacity_threshold": 1}
+STEPS = 40
+
+
+def delays(pods: Pods, died_at: float) -> tuple[float, float]:
+    """Seconds from a death to the first and to the last second attempt."""
+    again = [line["at"] for line in pods.told("started") if line["attempt"] == 2]
+    return min(again) - died_at, max(again) - died_at
+
+
+def await_second_attempts(pods: Pods, count: int) -> None:
+    def look() -> bool:
+        return sum(line["attempt"] == 2 for line in pods.told("started")) >= count
+
+    until(look, f"{count} second attempts")
+
+
+def assert_each_ended_once(pods: Pods, steps: list[str]) -> None:
+    for step in steps:
+        assert len(pods.events("completed", step=step)) == 1
+        assert len(pods.told("ended", step)) == 1
+        found = pods.step(step)
+        assert (found.state, found.attempt, found.crashes) == (StepState.COMPLETED, 2, 1)
+        assert [attempt.cause for attempt in found.attempts] == [Cause.CRASHED]
+
+
+def hold_steps(pods: Pods, victim: Pod) -> list[str]:
+    steps = pods.client(victim).submit("hold", [pods.payload()] * STEPS)
+    pods.await_told("started", count=STEPS)
+    return steps
+
+
+def await_beats(pods: Pods, pod: Pod, count: int) -> None:
+    """A pod looks around once per heartbeat."""
+    seen = pods.holder_of(pod).beats
+    until(lambda: pods.holder_of(pod).beats >= seen + count, f"{count} heartbeats of a pod")
+
+
+def test_a_killed_leaders_steps_run_elsewhere_under_a_new_leader(pods: Pods) -> None:
+    first = pods.start(**ROOMY)
+    steps = hold_steps(pods, first)
+    before = pods.reader.leadership()
+    assert before.holder_id == first.id
+    others = pods.start_many(2, **ROOMY)
+    died_at = first.kill()
+    await_second_attempts(pods, STEPS)
+    soonest, latest = delays(pods, died_at)
+    print(f"leader killed: first step again after {soonest:.3f} s, all {STEPS} after {latest:.3f} s")
+    assert latest < 2
+    after = pods.reader.leadership()
+    assert after.term == before.term + 1
+    assert after.holder_id in [pod.id for pod in others]
+    pods.go_on()
+    pods.client(*others).wait(steps, timeout=10, strict=True)
+    assert_each_ended_once(pods, steps)
+    (dead,) = pods.events("pod_dead")
+    assert (dead.holder, dead.detail["proof"]) == (first.id, "lock")
+
+
+def test_a_killed_followers_steps_run_elsewhere_under_the_same_leader(pods: Pods) -> None:
+    leader = pods.start("", heartbeat_interval_seconds=0.2)
+    victim = pods.start(**ROOMY)
+    steps = hold_steps(pods, victim)
+    other = pods.start(**ROOMY)
+    await_beats(pods, leader, 3)
+    before = pods.reader.leadership()
+    died_at = victim.kill()
+    await_second_attempts(pods, STEPS)
+    soonest, latest = delays(pods, died_at)
+    print(f"follower killed: first after {soonest:.3f} s, all {STEPS} after {latest:.3f} s")
+    assert latest < 2
+    pods.go_on()
+    pods.client(leader, other).wait(steps, timeout=10, strict=True)
+    assert_each_ended_once(pods, steps)
+    assert pods.reader.leadership() == before
+
+
+def test_a_pod_killed_right_after_its_start_is_noticed_too(pods: Pods) -> None:
+    pods.start("")
+    victim = pods.start(**ROOMY)
+    steps = hold_steps(pods, victim)
+    died_at = victim.kill()
+    other = pods.start(**ROOMY)
+    await_second_attempts(pods, STEPS)
+    assert delays(pods, died_at)[0] < 5
+    pods.go_on()
+    pods.client(other).wait(steps, timeout=10, strict=True)
+    assert_each_ended_once(pods, steps)
+
+
+def test_what_was_acknowledged_survives_the_death_of_all(pods: Pods) -> None:
+    all_pods = [pods.start(**ROOMY), *pods.start_many(2, **ROOMY)]
+    client = pods.client(*all_pods)
+    running = client.submit("hold", [pods.payload()] * 30)
+    later = client.submit("note", [pods.payload()] * 30, run_at=1.0)
+    for pod in all_pods:
+        pod.process.kill()
+    for pod in all_pods:
+        pod.process.wait(10)
+    pods.go_on()
+    survivor = pods.start(**ROOMY)
+    result = pods.client(survivor).wait([*running, *later], timeout=15, strict=True)
+    assert result.completed == 60
+    assert all(len(pods.events("completed", step=step)) == 1 for step in running)
+    dead = [holder for holder in pods.holders() if holder.status is HolderStatus.DEAD]
+    assert {holder.holder_id for holder in dead} == {pod.id for pod in all_pods}
+    until(lambda: not [f for f in pods.leftovers() if survivor.id not in f], "old files removed")
+
+
+def test_a_step_that_kills_its_pods_ends_in_the_dlq(pods: Pods) -> None:
+    guard = pods.start("")
+    client = pods.client(guard)
+    step = client.submit_one("poison", pods.payload())
+    innocent = client.submit("hold", [pods.payload()] * 3)
+    victims = []
+    while pods.step(step).state is not StepState.FAILED:
+        victims.append(pods.start(**ROOMY))
+        assert victims[-1].exit_status() == -9
+        until(lambda: pods.events("pod_dead")[len(victims) - 1 :], "the death is noticed")
+        until(lambda: pods.step(step).crashes == len(victims), "the crash is counted")
+    assert len(victims) == 3
+    found = pods.step(step)
+    assert (found.cause, found.crashes, found.failures) == (Cause.CRASHED, 3, 0)
+    assert [(a.attempt, a.cause) for a in found.attempts] == [(n, Cause.CRASHED) for n in (1, 2, 3)]
+    assert [a.holder for a in found.attempts] == [pod.id for pod in victims]
+    assert [dead.step_id for dead in client.dead()][0] == int(step)
+    assert guard.alive
+    print({s: pods.step(s).state for s in innocent})
+
+
+@pytest.mark.parametrize("point", ["store.before_commit", "store.after_commit", "leader.elected"])
+def test_a_pod_that_dies_in_the_middle_of_things_loses_nothing(pods: Pods, point: str) -> None:
+    nth = {"store.before_commit": 6, "store.after_commit": 6, "leader.elected": 1}[point]
+    victim = pods.spawn(failpoints=f"{point}=kill@{nth}", **ROOMY)
+    other = pods.start(**ROOMY)
+    client = pods.client(other)
+    steps: list[str] = []
+    while victim.alive:
+        steps += client.submit("note", [pods.payload()] * 20)
+    client.wait(steps, timeout=15, strict=True)
+    assert os.WTERMSIG(victim.process.returncode & 0x7F) or victim.process.returncode == -9
+    assert all(len(pods.events("completed", step=step)) == 1 for step in steps)
