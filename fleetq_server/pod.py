@@ -40,7 +40,7 @@ from fleetq_server.hookspecs import plugin_manager
 from fleetq_server.model import Fence, HolderKey, HolderType, NewHolder, StepId
 from fleetq_server.rpc.server import RpcServer
 from fleetq_server.store import open_store
-from fleetq_server.store.base import Applied, Leave, Register
+from fleetq_server.store.base import Applied, Leave, Register, Suspect
 from fleetq_server.store.writer import GroupWriter
 from fleetq_server.telemetry import configure_logging, get_logger
 
@@ -71,15 +71,24 @@ class Pod:
         self._tasks: set[asyncio.Task[None]] = set()
         configure_logging(settings.log_level, settings.log_format, pod=self.holder_id[:8])
         failpoints.arm(settings.failpoints)
-        more = [*handlers, *(one for found in self._plugins.hook.fleetq_handlers() for one in found)]
+        more = [
+            *handlers,
+            *(one for found in self._plugins.hook.fleetq_handlers() for one in found),
+        ]
         self._handlers = load_handlers(settings.handlers, more)
-        pools = Pools(settings.max_parallelism, settings.process_workers, list(self._handlers.values()))
+        pools = Pools(
+            settings.max_parallelism, settings.process_workers, list(self._handlers.values())
+        )
         self._open(rng)
         self._put_together(pools)
 
     def _open(self, rng: Random | None) -> None:
         settings = self._settings
-        schemes = {scheme: opener for found in self._plugins.hook.fleetq_store_schemes() for scheme, opener in found.items()}
+        schemes = {
+            scheme: opener
+            for found in self._plugins.hook.fleetq_store_schemes()
+            for scheme, opener in found.items()
+        }
         self._store = open_store(
             settings.store, clock=self._clock, rng=rng, max_crashes=settings.max_crashes,
             checkpoint_bytes=settings.wal_checkpoint_bytes, faults=settings.faults, schemes=schemes,
@@ -91,17 +100,30 @@ class Pod:
 
     def _put_together(self, pools: Pools) -> None:
         settings, clock = self._settings, self._clock
-        interval, threshold = settings.heartbeat_interval_seconds, settings.dead_pod_threshold_seconds
+        interval, threshold = (
+            settings.heartbeat_interval_seconds,
+            settings.dead_pod_threshold_seconds,
+        )
         self._observer = Observer(clock, threshold)
         self._writer = GroupWriter(
-            self._store, asyncio.get_running_loop(), clock,
-            max_waiting=settings.max_pending_writes, on_commit=self._committed, ring=self._bell.ring,
-        )  # fmt: skip
+            self._store,
+            asyncio.get_running_loop(),
+            clock,
+            max_waiting=settings.max_pending_writes,
+            on_commit=self._committed,
+            ring=self._bell.ring,
+        )
         writer = self._writer
         self._executor = Executor(
-            writer, clock, self._handlers, capacity=settings.capacity, queues=settings.queues or None, pools=pools,
-            lease_lost=lambda: self._heartbeat.lease_lost(), expired=lambda: self._observer.overdue,
-        )  # fmt: skip
+            writer,
+            clock,
+            self._handlers,
+            capacity=settings.capacity,
+            queues=settings.queues or None,
+            pools=pools,
+            lease_lost=self._lease_lost,
+            expired=self._overdue,
+        )
         self._heartbeat = Heartbeat(
             clock, interval=interval, threshold=threshold,
             running=lambda: self._executor.running, progress=self._executor.take_progress,
@@ -109,30 +131,61 @@ class Pod:
             on_fence=lambda: self._executor.stop_all(Stop.FENCED), on_dead=self._rejoin_soon,
             on_cancels=self._cancel, on_drain=self._stop.set,
         )  # fmt: skip
-        retention = Retention(writer, clock, keep=settings.retention_seconds, keep_dead=settings.dead_retention_seconds)
+        retention = Retention(
+            writer,
+            clock,
+            keep=settings.retention_seconds,
+            keep_dead=settings.dead_retention_seconds,
+        )
         self._leader = Leader(
-            writer, self._reads, self._presence, self._observer, clock, Recovery(writer), retention, interval=interval
+            writer,
+            self._reads,
+            self._presence,
+            self._observer,
+            clock,
+            Recovery(writer),
+            retention,
+            interval=interval,
         )
         self._waiting = Waiting(self._reads, clock, settings.max_waiting_calls)
         self._fleet = Fleet(writer, self._reads, clock)
         self._claims = ClaimDesk(
             writer, heartbeat_interval=interval, dead_threshold=threshold,
-            max_calls=settings.max_waiting_calls, expired=lambda: self._observer.overdue,
+            max_calls=settings.max_waiting_calls, expired=self._overdue,
         )  # fmt: skip
-        core = Core(Submitter(writer), self._claims, self._waiting, DeadLetters(writer, self._reads), self._fleet)
-        interceptors = [one for found in self._plugins.hook.fleetq_grpc_interceptors() for one in found]
+        core = Core(
+            Submitter(writer),
+            self._claims,
+            self._waiting,
+            DeadLetters(writer, self._reads),
+            self._fleet,
+        )
+        interceptors = [
+            one for found in self._plugins.hook.fleetq_grpc_interceptors() for one in found
+        ]
         self._server = RpcServer(
             core, listen=settings.listen, allow_insecure=settings.allow_insecure,
             reflection=settings.reflection, interceptors=interceptors,
         )  # fmt: skip
 
+    def _lease_lost(self) -> bool:
+        return self._heartbeat.lease_lost()
+
+    def _overdue(self) -> tuple[Suspect, ...]:
+        return self._observer.overdue
+
     async def start(self) -> Mapping[str, str | int]:
         """Joins the fleet and serves; returns what the ready line says."""
         self._heartbeat.watch()
         self._writer.start()
-        port = await self._server.start()
-        self._address = f"{self._settings.listen.rpartition(':')[0]}:{port}"
-        await self._join()
+        try:
+            port = await self._server.start()
+            self._address = f"{self._settings.listen.rpartition(':')[0]}:{port}"
+            await self._join()
+        except FleetError:
+            self._presence.forget(self.holder_id)
+            self._bell.close()
+            raise
         self._bell.listen(self._writer.nudge)
         self._background(self._poll())
         if self._settings.faults:
@@ -159,40 +212,52 @@ class Pod:
         log.info("draining", running=self._executor.running)
         await self._server.drain()
         self._claims.drain()
-        await self._executor.drain(self._settings.shutdown_grace_seconds)
+        stubborn = await self._executor.drain(self._settings.shutdown_grace_seconds)
         for task in self._tasks:
             task.cancel()
         await self._server.stop(STOP_SECONDS)
         await self._leave()
+        if stubborn:
+            log.warning("handlers ignore their end, ending the process", running=stubborn)
+            self._bell.close()
+            os._exit(0)  # not later: others may run their steps from now on
         await self._leader.stop()
         self._heartbeat.stop()
         if not await self._writer.stop(STOP_SECONDS):
             log.error("a write does not come back, ending the process")
             os._exit(EXIT_FENCED)
+        self._executor.close()
         await self._reads.close()
         self._bell.close()
         self._presence.close()
         self._store.close()
         log.info("stopped")
-        if self._executor.running:
-            log.warning("plain handlers ignore their end, ending the process", running=self._executor.running)
-            os._exit(0)  # Python would wait for their threads, while others run their steps already
 
     async def _leave(self) -> None:
         try:
             async with asyncio.timeout(STOP_SECONDS):
                 await self._leader.resign()
-                self._writer.beat_for(None)  # a beat after leaving would look like being declared dead
+                # A beat after leaving would look like being declared dead.
+                self._writer.beat_for(None)
                 await self._writer.one(Leave(self._key), internal=True)
         except (FleetError, TimeoutError) as error:
-            log.warning("cannot leave in good order, the others will notice", cause=str(error) or "no answer")
+            log.warning(
+                "cannot leave in good order, the others will notice",
+                cause=str(error) or "no answer",
+            )
         else:
             self._presence.forget(self.holder_id)
 
     async def _join(self) -> None:
         settings = self._settings
         new = NewHolder(
-            self.holder_id, HolderType.POD, settings.name, self._address, os.getpid(), __version__, settings.capacity
+            self.holder_id,
+            HolderType.POD,
+            settings.name,
+            self._address,
+            os.getpid(),
+            __version__,
+            settings.capacity,
         )
         sent_at = self._clock.monotonic()
         self._key: HolderKey = await self._writer.one(Register(new), internal=True)
@@ -223,7 +288,9 @@ class Pod:
                 await self._clock.sleep(self._settings.heartbeat_interval_seconds)
             else:
                 break
-        configure_logging(self._settings.log_level, self._settings.log_format, pod=self.holder_id[:8])
+        configure_logging(
+            self._settings.log_level, self._settings.log_format, pod=self.holder_id[:8]
+        )
         log.info("joined anew")
 
     def _cancel(self, claims: Iterable[tuple[StepId, Fence]]) -> None:

@@ -30,15 +30,34 @@ async def stamp(_context: Context) -> float:
 @handler(HOLD)
 async def hold(context: Context) -> None:
     """Writes down that it started, in the directory its payload names, and waits for ever."""
-    started = STARTED.pack(int(context.step_id), time.monotonic())
-    os.write(_starts(context.payload.decode(), min(context.attempt, 2)), started)
-    await asyncio.Event().wait()
+    starts = _starts(context.payload.decode(), min(context.attempt, 2))
+    starts.add(int(context.step_id), time.monotonic())
+    await starts.never.wait()
+
+
+class _Starts:
+    """What started in this process, written to a file that other processes write to as well."""
+
+    def __init__(self, path: Path) -> None:
+        self.never = asyncio.Event()
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        self._unwritten = bytearray()
+
+    def add(self, step_id: int, at: float) -> None:
+        if not self._unwritten:
+            # Together with all that start in this turn of the loop: a write for each of very
+            # many steps would be most of what is measured.
+            asyncio.get_running_loop().call_soon(self._write)
+        self._unwritten += STARTED.pack(step_id, at)
+
+    def _write(self) -> None:
+        os.write(self._file, self._unwritten)
+        self._unwritten.clear()
 
 
 @lru_cache
-def _starts(directory: str, attempt: int) -> int:
-    # Appended to by several pods at once: records this small never mix.
-    return os.open(starts_file(directory, attempt), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+def _starts(directory: str, attempt: int) -> _Starts:
+    return _Starts(starts_file(directory, attempt))
 
 
 def starts_file(directory: str, attempt: int) -> Path:

@@ -24,6 +24,7 @@ from fleetq_server.model import Audit
 from fleetq_server.store import open_reader
 
 HANDLERS = "fleetq_server.cli.demonstration.handlers"
+READY_SECONDS = 5.0  # per pod: they start at once, but cores may be few
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -70,7 +71,15 @@ def _perform(found: Collection, count: int, screen: Screen) -> Story:
         store, settings = f"sqlite:///{folder}/fleet.db", _settings(files, count)
         begun = time.monotonic()
         ready = screen.begin("pods start", count, "pods")
-        pods.start(count, store_url=store, handlers=[HANDLERS], settings=settings, ready=ready)
+        pods.start(
+            count,
+            store_url=store,
+            handlers=[HANDLERS],
+            settings=settings,
+            ready_timeout=READY_SECONDS * count,
+            ready=ready,
+            directory=Path(folder),
+        )
         ready_seconds = time.monotonic() - begun
         ended = screen.begin("fleet hashes", files, "steps")
         run = asyncio.run(run_fleet(pods, found.files, ended, screen.say))

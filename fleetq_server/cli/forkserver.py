@@ -1,7 +1,7 @@
 """`python -m fleetq_server.cli.forkserver`: starts pods by fork, in milliseconds.
 
-It has imported all that a pod needs and made no gRPC object and no thread, so that a fork of it is a
-pod that only has to open its store. One JSON line on standard input starts one pod:
+It has imported all that a pod needs and made no gRPC object and no thread, so that a fork of it is
+a pod that only has to open its store. One JSON line on standard input starts one pod:
 
     {"id": "pod-0", "args": ["--store", "…"], "env": {"NAME": "value"}, "cwd": "…", "log": "…"}
 
@@ -89,7 +89,9 @@ def _become_pod(request: dict[str, Any], owner: int) -> int:
     os.setsid()
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL if number == signal.SIGCHLD else signal.default_int_handler)
+        signal.signal(
+            number, signal.SIG_DFL if number == signal.SIGCHLD else signal.default_int_handler
+        )
     log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, STDERR)
     os.dup2(os.open(os.devnull, os.O_RDONLY), STDIN)
@@ -130,7 +132,9 @@ def _reap(pods: dict[int, str]) -> None:
         if pid == 0:
             return
         if pid in pods:
-            _tell({"id": pods.pop(pid), "event": "exit", "status": os.waitstatus_to_exitcode(status)})
+            _tell(
+                {"id": pods.pop(pid), "event": "exit", "status": os.waitstatus_to_exitcode(status)}
+            )
 
 
 def _kill_descendants() -> None:

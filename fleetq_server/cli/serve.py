@@ -19,13 +19,15 @@ def _options(command: click.Command) -> click.Command:
     """Every setting is a flag."""
     for name, field in Settings.model_fields.items():
         flag = f"--{name.replace('_', '-')}"
-        help = field.description or ""
+        about = field.description or ""
         if isinstance(field.default, bool):
-            option = click.Option([f"{flag}/--no-{flag[2:]}"], default=None, help=help)
+            option = click.Option([f"{flag}/--no-{flag[2:]}"], default=None, help=about)
         elif isinstance(field.default, tuple):
-            option = click.Option([flag], multiple=True, metavar="NAME", help=f"{help} May be given several times.")
+            option = click.Option(
+                [flag], multiple=True, metavar="NAME", help=f"{about} May be given several times."
+            )
         else:
-            option = click.Option([flag], metavar=name.rsplit("_", 1)[-1].upper(), help=help)
+            option = click.Option([flag], metavar=name.rsplit("_", 1)[-1].upper(), help=about)
         command.params.append(option)
     return command
 
@@ -52,7 +54,8 @@ async def _serve(settings: Settings) -> None:
     for warning in settings.warnings:
         get_logger().warning(warning)
     ready = await pod.start()
-    print(json.dumps(ready), flush=True)
+    click.echo(json.dumps(ready))
+    sys.stdout.flush()
     await pod.run()
 
 

@@ -6,19 +6,22 @@ import os
 import selectors
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Self
 
+import fleetq_server
 from fleetq_server.config import PREFIX
 from fleetq_server.errors import Unavailable
 
 GRACE_SECONDS = 10.0
 LONGEST_COMPLAINT = 2000
-COMMAND = (sys.executable, "-m", "fleetq_server.cli.tethered", "serve")
+COMMAND = (sys.executable, "-P", "-m", "fleetq_server.cli.tethered", "serve")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Pods:
         settings: Mapping[str, str] | None = None,
         ready_timeout: float = 10.0,
         ready: Callable[[int], None] = lambda _: None,
+        directory: Path | None = None,
     ) -> list[PodProcess]:
         """Starts n pods and waits until all of them serve.
 
@@ -71,6 +75,7 @@ class Pods:
             settings: Further settings by their names, as text.
             ready_timeout: Seconds for all of them together.
             ready: Hears how many of them serve already.
+            directory: Where they run; handlers found there come before installed ones.
 
         Raises:
             Unavailable: one ended or did not get ready; tells what it complained of.
@@ -86,7 +91,7 @@ class Pods:
         for name in handlers:
             command += ["--handlers", name]
         environment = _environment(settings or {})
-        self._starting = [self._spawn(command, environment) for _ in range(n)]
+        self._starting = [self._spawn(command, environment, directory) for _ in range(n)]
         deadline = time.monotonic() + ready_timeout
         pods: list[PodProcess] = []
         for popen in self._starting:
@@ -122,7 +127,9 @@ class Pods:
         """The end of what a pod, running or not stopped in good order, wrote to standard error."""
         return self._complaint(pod.popen)
 
-    def _spawn(self, command: list[str], environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    def _spawn(
+        self, command: list[str], environment: dict[str, str], directory: Path | None
+    ) -> "subprocess.Popen[bytes]":
         log = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the pod is gone
         popen = subprocess.Popen(
             command,
@@ -130,6 +137,7 @@ class Pods:
             stdout=subprocess.PIPE,
             stderr=log,
             env=environment,
+            cwd=directory,
             process_group=0,
         )
         self._logs[popen.pid] = log
@@ -168,7 +176,16 @@ def _environment(settings: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     given = {f"{PREFIX}{name.upper()}": value for name, value in settings.items()}
     quiet = {f"{PREFIX}LOG_LEVEL": "WARNING", f"{PREFIX}LOG_FORMAT": "console"}
-    return {**kept, f"{PREFIX}CONFIG": os.devnull, **quiet, **given}
+    found = {"PYTHONPATH": _python_path(kept.get("PYTHONPATH", ""))}
+    return {**kept, **found, f"{PREFIX}CONFIG": os.devnull, **quiet, **given}
+
+
+def _python_path(path: str) -> str:
+    """With where this package was found, unless that is where packages are looked for anyway: a
+    module in there must not come before one of the standard library."""
+    here = str(Path(fleetq_server.__file__).parents[1])
+    installed = here in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+    return path if installed else os.pathsep.join(filter(None, (here, path)))
 
 
 def _first_line(popen: "subprocess.Popen[bytes]", deadline: float) -> bytes:

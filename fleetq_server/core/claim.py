@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from fleetq_server.core.names import MAX_STEPS, check_holder, check_kind, check_queue, check_request
-from fleetq_server.errors import FleetError, InvalidArgument, LeaseLost, Overloaded
+from fleetq_server.errors import Draining, FleetError, InvalidArgument, LeaseLost, Overloaded
 from fleetq_server.model import (
     BeatReply,
     Claim,
@@ -18,7 +19,15 @@ from fleetq_server.model import (
     Release,
     Verdict,
 )
-from fleetq_server.store.base import Beat, ClaimSteps, Complete, Fail, Register, ReleaseSteps, Suspect
+from fleetq_server.store.base import (
+    Beat,
+    ClaimSteps,
+    Complete,
+    Fail,
+    Register,
+    ReleaseSteps,
+    Suspect,
+)
 from fleetq_server.store.writer import GroupWriter
 
 MAX_HOLDERS_KEPT = 10_000
@@ -63,15 +72,29 @@ class ClaimDesk:
         if self._draining:
             return Grant([], True)
         key = await self._register(holder_id, holder_name)
-        op = ClaimSteps(key, limit, tuple(kinds), tuple(queues) if queues else None, request_id, self._expired())
+        op = ClaimSteps(
+            key, limit, tuple(kinds), tuple(queues) if queues else None, request_id, self._expired()
+        )
         try:
-            claims: list[Claim] = await self._writer.one(op)
+            claims = await self._claim_now(op)
         except LeaseLost:
             self._keys.pop(holder_id, None)
             raise
         if not claims and wait > 0:
             claims = await self._wait(op, wait)
         return Grant(claims, self._draining)
+
+    async def _claim_now(self, op: ClaimSteps) -> list[Claim]:
+        writing: asyncio.Task[list[Claim]] = asyncio.create_task(self._writer.one(op))
+        try:
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            writing.add_done_callback(self._give_back)  # nobody is there to take them
+            raise
+
+    def _give_back(self, written: asyncio.Task[list[Claim]]) -> None:
+        if not written.cancelled() and written.exception() is None:
+            _release(self._writer, written.result())
 
     async def _wait(self, op: ClaimSteps, wait: float) -> list[Claim]:
         if len(self._waiting) >= self._max_calls:
@@ -110,13 +133,21 @@ class ClaimDesk:
         return verdicts
 
     async def beat(
-        self, holder_id: str, holder_name: str, *, progress: Sequence[Progress], ask: Sequence[Release]
+        self,
+        holder_id: str,
+        holder_name: str,
+        *,
+        progress: Sequence[Progress],
+        ask: Sequence[Release],
     ) -> BeatReply:
         key = await self._register(holder_id, holder_name)
         reply: BeatReply = await self._writer.one(Beat(key, len(ask), progress, ask), internal=True)
         if not reply.alive:
             self._keys.pop(holder_id, None)
-            raise LeaseLost("expired", "this holder was declared dead: stop all work, begin anew with a new holder id")
+            raise LeaseLost(
+                "expired",
+                "this holder was declared dead: stop all work, begin anew with a new holder id",
+            )
         return reply
 
     async def _register(self, holder_id: str, holder_name: str) -> HolderKey:
@@ -133,7 +164,9 @@ class ClaimDesk:
         return key
 
 
-def _check_claim(limit: int, kinds: Sequence[str], queues: Sequence[str], request_id: str | None) -> None:
+def _check_claim(
+    limit: int, kinds: Sequence[str], queues: Sequence[str], request_id: str | None
+) -> None:
     if not 1 <= limit <= MAX_STEPS:
         raise InvalidArgument("max_steps", f"{limit} is not from 1 to {MAX_STEPS}")
     if not 1 <= len(kinds) <= 1000:
@@ -155,17 +188,19 @@ class _StandingCall:
         self._writer = writer
         self._closed = False
         self._taken = False
-        self.granted_claims: asyncio.Future[list[Claim]] = asyncio.get_running_loop().create_future()
+        self.granted_claims: asyncio.Future[list[Claim]] = (
+            asyncio.get_running_loop().create_future()
+        )
 
     def wanted(self) -> ClaimSteps | None:
         return None if self._closed or self._taken else self._op
 
-    def granted(self, claims: list[Claim]) -> None:
+    def granted(self, _claims: list[Claim]) -> None:
         self._taken = True
 
     def deliver(self, claims: list[Claim]) -> None:
         if self._closed:
-            self._release(claims)  # granted while the wait was ending
+            _release(self._writer, claims)  # granted while the wait was ending
         elif not self.granted_claims.done():
             self.granted_claims.set_result(claims)
 
@@ -180,14 +215,16 @@ class _StandingCall:
             self.granted_claims.set_result([])
 
     def give_back(self) -> None:
-        self._release(self.close())
+        _release(self._writer, self.close())
 
-    def _release(self, claims: list[Claim]) -> None:
-        if not claims:
-            return
-        items = [Release(claim.step_id, claim.fence) for claim in claims]
 
-        def failed(error: FleetError) -> None:
-            """They come back when the worker is declared dead, or repeats its request."""
+def _release(writer: GroupWriter, claims: list[Claim]) -> None:
+    if not claims:
+        return
+    items = [Release(claim.step_id, claim.fence) for claim in claims]
 
-        self._writer.post((ReleaseSteps(items),), lambda answers: None, failed)
+    def failed(error: FleetError) -> None:
+        """They come back when the worker is declared dead, or repeats its request."""
+
+    with suppress(Draining):
+        writer.post((ReleaseSteps(items),), lambda _: None, failed)

@@ -125,9 +125,11 @@ def encode_result(value: object) -> Result | None:
     """What a handler returned, as it is kept."""
     if value is None:
         return None
-    result = Result(value, False) if isinstance(value, bytes) else Result(json.dumps(value, allow_nan=False).encode(), True)
+    result = (
+        Result(value, False)
+        if isinstance(value, bytes)
+        else Result(json.dumps(value, allow_nan=False).encode(), True)
+    )
     if len(result.data) > MAX_RESULT_BYTES:
         raise ValueError(f"the result has {len(result.data)} bytes; at most {MAX_RESULT_BYTES}")
     return result
-
-

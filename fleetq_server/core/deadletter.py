@@ -26,7 +26,13 @@ class DeadLetters:
         return await self._reads(self._reads.reader.list_dead, filter, after, limit)
 
     async def redrive(
-        self, filter: DeadFilter, *, limit: int, rate: float | None, dry_run: bool, request_id: str | None
+        self,
+        filter: DeadFilter,
+        *,
+        limit: int,
+        rate: float | None,
+        dry_run: bool,
+        request_id: str | None,
     ) -> StepIds:
         _check(filter, limit)
         check_request(request_id, "request_id")
@@ -49,4 +55,6 @@ def _check(filter: DeadFilter, limit: int = 1) -> None:
     if filter.kind is not None:
         check_kind(filter.kind, "filter.kind")
     if len(filter.step_ids) > MAX_AT_ONCE:
-        raise InvalidArgument("filter.step_ids", f"{len(filter.step_ids)} ids; at most {MAX_AT_ONCE}")
+        raise InvalidArgument(
+            "filter.step_ids", f"{len(filter.step_ids)} ids; at most {MAX_AT_ONCE}"
+        )

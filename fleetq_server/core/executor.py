@@ -19,7 +19,17 @@ from fleetq_server.core.names import MAX_ERROR, MAX_MESSAGE
 from fleetq_server.core.outcomes import Outcomes
 from fleetq_server.core.pools import Displaced, Pools, ProcessDied
 from fleetq_server.failpoints import hit
-from fleetq_server.model import Cause, Claim, Completion, Failure, Fence, HolderKey, Progress, Release, StepId
+from fleetq_server.model import (
+    Cause,
+    Claim,
+    Completion,
+    Failure,
+    Fence,
+    HolderKey,
+    Progress,
+    Release,
+    StepId,
+)
 from fleetq_server.store.base import ClaimSteps, Suspect
 from fleetq_server.store.writer import GroupWriter
 from fleetq_server.telemetry import current_attempt, get_logger
@@ -77,6 +87,8 @@ class Executor:
 
     def granted(self, claims: list[Claim]) -> None:
         self._granted += len(claims)
+        if self.running < self.capacity:
+            self._writer.nudge()  # one transaction may be too small for all that is ready
 
     # --- on the event loop ---
 
@@ -95,8 +107,11 @@ class Executor:
         self._key = None
         self._writer.unstand(self)
 
-    async def drain(self, grace: float) -> None:
-        """Lets what runs end within `grace` seconds, releases the rest, and records it all."""
+    async def drain(self, grace: float) -> int:
+        """Lets what runs end within `grace` seconds, stops and releases the rest, records it all.
+
+        → how many handlers would not stop
+        """
         self.pause()
         self._release_unstarted()
         try:
@@ -106,6 +121,9 @@ class Executor:
             self.stop_all(Stop.DRAINED)
             await self._outcomes.until(lambda: self.running == 0, THREAD_STOP_SECONDS)
         await self._outcomes.recorded(THREAD_STOP_SECONDS)
+        return self.running
+
+    def close(self) -> None:
         for slot in self._slots:
             slot.cancel()
         self._pools.close()
@@ -161,6 +179,12 @@ class Executor:
             self._slots.add(slot)
             slot.add_done_callback(self._slots.discard)
 
+    def _suspended(self) -> None:
+        """A handler waits. Two slots go on in its place, each of which may wake two more: many
+        handlers that wait are started in few turns of the event loop."""
+        self._wake_slot()
+        self._wake_slot()
+
     async def _slot(self) -> None:
         slot = asyncio.current_task()
         assert slot is not None
@@ -177,15 +201,23 @@ class Executor:
             self._resting.append(rest)
             await rest
 
-    async def _run(self, claim: Claim, slot: "asyncio.Task[None]") -> Completion | Failure | Release:
+    async def _run(
+        self, claim: Claim, slot: "asyncio.Task[None]"
+    ) -> Completion | Failure | Release:
         context = Context(claim, self._report)
-        self._running[claim.step_id, claim.fence] = (context, slot)
+        attempt = claim.step_id, claim.fence
+        self._running[attempt] = context, slot
         current_attempt.set(claim)
         try:
             hit("executor.before_handler")
             if self._lease_lost():
                 raise Fenced  # granted before a freeze, say, and started after it
-            value = await self._call(self._handlers[claim.kind], claim, context)
+            one = self._handlers[claim.kind]
+            if one.mode is Mode.LOOP and claim.timeout is None:
+                # The same as _call would do, without another coroutine on the hot path.
+                value = await guarded(one.function(context), self._lease_lost, self._suspended)
+            else:
+                value = await self._call(one, claim, context)
             return Completion(claim.step_id, claim.fence, encode_result(value))
         except (KeyboardInterrupt, GeneratorExit):
             raise
@@ -200,18 +232,15 @@ class Executor:
             current_attempt.set(None)
             while slot.cancelling():
                 slot.uncancel()  # the cancel was the handler's, not this slot's
-            del self._running[claim.step_id, claim.fence]
+            del self._running[attempt]
 
     async def _call(self, one: Handler, claim: Claim, context: Context) -> Any:
         if one.mode is not Mode.LOOP:
             self._wake_slot()
             return await self._call_plain(one, claim, context)
-        coroutine = guarded(one.function(context), self._lease_lost, self._wake_slot)
-        if claim.timeout is None:
-            return await coroutine
         try:
             async with asyncio.timeout(claim.timeout) as limit:
-                return await coroutine
+                return await guarded(one.function(context), self._lease_lost, self._suspended)
         finally:
             if limit.expired():
                 context.stop(Stop.TIMEOUT)
@@ -242,7 +271,14 @@ def _failure(claim: Claim, error: BaseException, stopped: Stop | None) -> Failur
         return Failure(claim.step_id, claim.fence, Cause.TIMEOUT, "Timeout", message)
     log.info("handler failed", exc_info=error)
     name, message = _text(type(error).__name__)[:MAX_ERROR], _text(error)[:MAX_MESSAGE]
-    return Failure(claim.step_id, claim.fence, _cause(error), name, message, not isinstance(error, PermanentError))
+    return Failure(
+        claim.step_id,
+        claim.fence,
+        _cause(error),
+        name,
+        message,
+        not isinstance(error, PermanentError),
+    )
 
 
 def _cause(error: BaseException) -> Cause:

@@ -64,11 +64,13 @@ class Fleet:
                     yield event
             if not events:
                 try:
-                    async with asyncio.timeout(LOOK_SECONDS):  # other pods' events ring no bell here
+                    async with asyncio.timeout(
+                        LOOK_SECONDS
+                    ):  # other pods' events ring no bell here
                         await self._committed.wait()
                 except TimeoutError:
                     pass
 
-    def committed(self, applied: Applied) -> None:
+    def committed(self, _applied: Applied) -> None:
         """Called after each transaction of this pod."""
         self._committed.set()

@@ -18,7 +18,9 @@ class Fenced(asyncio.CancelledError):
 
 @types.coroutine
 def guarded(
-    coroutine: Coroutine[Any, Any, Any], lease_lost: Callable[[], bool], suspended: Callable[[], None]
+    coroutine: Coroutine[Any, Any, Any],
+    lease_lost: Callable[[], bool],
+    suspended: Callable[[], None],
 ) -> Generator[Any, Any, Any]:
     """`suspended` is called once, when the handler first waits for something."""
     try:
@@ -33,9 +35,7 @@ def guarded(
             except BaseException as error:
                 waiting_for = coroutine.throw(error)
             else:
-                if lease_lost():
-                    waiting_for = coroutine.throw(Fenced())
-                else:
-                    waiting_for = coroutine.send(sent)
+                lost = lease_lost()
+                waiting_for = coroutine.throw(Fenced()) if lost else coroutine.send(sent)
         except StopIteration as ended:
             return ended.value

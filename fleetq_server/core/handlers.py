@@ -8,8 +8,8 @@ from enum import Enum
 from types import ModuleType
 from typing import Any, TypeVar
 
-from fleetq_server.errors import ConfigError
 from fleetq_server.core.names import check_kind
+from fleetq_server.errors import ConfigError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _MARK = "__fleetq_handlers__"
@@ -76,9 +76,8 @@ def load_handlers(names: Iterable[str], more: Iterable[object] = ()) -> Mapping[
         for one in here:
             other = found.setdefault(one.kind, one)
             if other.function is not one.function:
-                raise ConfigError(
-                    f"handlers: kind {one.kind!r} is handled by {_place(other)} and by {_place(one)}: keep one"
-                )
+                both = f"{_place(other)} and by {_place(one)}"
+                raise ConfigError(f"handlers: kind {one.kind!r} is handled by {both}: keep one")
     return found
 
 
@@ -92,11 +91,15 @@ def _import(name: str) -> ModuleType:
             ) from error
         raise ConfigError(f"handlers: importing {name} failed: {error}") from error
     except Exception as error:
-        raise ConfigError(f"handlers: importing {name} failed: {type(error).__name__}: {error}") from error
+        raise ConfigError(
+            f"handlers: importing {name} failed: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _handlers_of(source: object) -> list[Handler]:
-    values = [source] if callable(source) else [getattr(source, name) for name in sorted(dir(source))]
+    values = (
+        [source] if callable(source) else [getattr(source, name) for name in sorted(dir(source))]
+    )
     found: dict[str, Handler] = {}
     for value in values:
         # An instance or mock with a catch-all __getattr__ is not a handler.

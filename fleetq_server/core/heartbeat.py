@@ -114,8 +114,9 @@ class Heartbeat:
         self._hurried = False
         if not reply.alive:
             # The lease stays as old as it is: whatever still runs has until the hard limit.
+            if not self._dead:
+                self._tell(self._on_dead)
             self._fenced = self._dead = True
-            self._tell(self._on_dead)
             return
         self._sent_at = sent_at
         if self._fenced:
@@ -147,7 +148,10 @@ class Heartbeat:
             return
         if not self._fenced:
             self._fenced = True
-            log.warning("no heartbeat got through, stopping handlers", silent_seconds=round(noticed - sent_at, 3))
+            log.warning(
+                "no heartbeat got through, stopping handlers",
+                silent_seconds=round(noticed - sent_at, 3),
+            )
         self._tell(self._on_fence)
         hard_limit = sent_at + self.threshold * HARD_FRACTION
         if noticed >= hard_limit:
@@ -155,7 +159,9 @@ class Heartbeat:
         while self._sent_at == sent_at and self._running() > 0:
             left = hard_limit - self._clock.monotonic()
             if left <= 0:
-                log.error("handlers still run past the lease, ending the process", running=self._running())
+                log.error(
+                    "handlers still run past the lease, ending the process", running=self._running()
+                )
                 os._exit(EXIT_FENCED)
             self._stopping.wait(min(left, 0.02))
 

@@ -52,6 +52,7 @@ class Leader:
         self._eligible = True
         self._watched: dict[str, Callable[[], None]] = {}
         self._dying: set[str] = set()  # holders whose process ended just now
+        self._tidied = 0  # the term in which leftovers were removed
         self._stirred = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -113,14 +114,21 @@ class Leader:
         if leadership.holder_id != me.holder_id and self._is_eldest(me, holders, gone):
             leadership = await self._stand_for_election(me, leadership, tuple(gone.values()))
         self._follow(me, leadership)
-        self._watch(me, holders, leadership)
+        self._watch(me, [h for h in holders if h.key not in gone], leadership)
         if self.term is not None:
             await self._recovery.run(me.key, self.term, tuple(gone.values()))
             self._forget([holder for holder in holders if holder.key in gone])
+            if leadership.term != self._tidied:
+                self._presence.tidy({holder.holder_id for holder in holders})
+                self._tidied = leadership.term
 
     async def _proven_dead(self, holders: Sequence[Holder]) -> list[Suspect]:
         """The dying are asked again for a moment: a process closes its files one by one."""
-        pods = [holder for holder in holders if holder.type is HolderType.POD and holder.key != self._key]
+        pods = [
+            holder
+            for holder in holders
+            if holder.type is HolderType.POD and holder.key != self._key
+        ]
         for _ in range(PROOF_TRIES):
             dead = [holder for holder in pods if self._presence.proven_dead(holder.holder_id)]
             self._dying -= {holder.holder_id for holder in dead}
@@ -134,13 +142,19 @@ class Leader:
     @staticmethod
     def _is_eldest(me: Holder, holders: Sequence[Holder], gone: dict[HolderKey, Suspect]) -> bool:
         """`holders` come eldest first."""
-        able = [h for h in holders if h.type is HolderType.POD and h.status is HolderStatus.LIVE and h.key not in gone]
+        able = [
+            h
+            for h in holders
+            if h.type is HolderType.POD and h.status is HolderStatus.LIVE and h.key not in gone
+        ]
         return bool(able) and able[0].key == me.key
 
     async def _stand_for_election(
         self, me: Holder, leadership: Leadership, suspects: tuple[Suspect, ...]
     ) -> Leadership:
-        elected: Leadership = await self._writer.one(Elect(me.key, leadership.term, suspects), internal=True)
+        elected: Leadership = await self._writer.one(
+            Elect(me.key, leadership.term, suspects), internal=True
+        )
         return elected
 
     def _follow(self, me: Holder, leadership: Leadership) -> None:
@@ -161,8 +175,13 @@ class Leader:
         return term
 
     def _watch(self, me: Holder, holders: Sequence[Holder], leadership: Leadership) -> None:
-        pods = {h.holder_id for h in holders if h.type is HolderType.POD and h.key != me.key}
-        wanted = pods if self.term is not None else pods & {leadership.holder_id}
+        """`holders`: those alive, eldest first."""
+        pods = [h.holder_id for h in holders if h.type is HolderType.POD]
+        wanted = set(pods)
+        if self.term is None:
+            # The eldest too: whoever leads next leads before this pod has heard of it.
+            wanted &= {leadership.holder_id, pods[0]}
+        wanted.discard(me.holder_id)
         for holder_id in set(self._watched) - wanted:
             self._watched.pop(holder_id)()
         for holder_id in wanted - set(self._watched):

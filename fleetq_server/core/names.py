@@ -27,7 +27,9 @@ _REQUEST = re.compile(r"[!-~]{1,64}\Z")
 def check_queue(name: str, field: str) -> None:
     if not _QUEUE.match(name):
         raise InvalidArgument(
-            field, f"{_show(name)} is no queue name: 1 to 63 of a-z 0-9 _ . -, beginning with a letter or digit"
+            field,
+            f"{_show(name)} is no queue name: 1 to 63 of a-z 0-9 _ . -, "
+            "beginning with a letter or digit",
         )
 
 
@@ -38,15 +40,21 @@ def check_kind(name: str, field: str) -> None:
 
 def check_holder(name: str, field: str) -> None:
     if not _HOLDER.match(name):
-        raise InvalidArgument(field, f"{_show(name)} is no holder id: 8 to 64 of A-Z a-z 0-9 -, random at each start")
+        raise InvalidArgument(
+            field, f"{_show(name)} is no holder id: 8 to 64 of A-Z a-z 0-9 -, random at each start"
+        )
 
 
 def check_request(name: str | None, field: str) -> None:
     if name is not None and not _REQUEST.match(name):
-        raise InvalidArgument(field, f"{_show(name)} is no request id: 1 to 64 printable ASCII characters, no blanks")
+        raise InvalidArgument(
+            field, f"{_show(name)} is no request id: 1 to 64 printable ASCII characters, no blanks"
+        )
 
 
-def check_seconds(value: float | None, field: str, least: float = 0.0, most: float = MAX_TIMEOUT) -> None:
+def check_seconds(
+    value: float | None, field: str, least: float = 0.0, most: float = MAX_TIMEOUT
+) -> None:
     if value is not None and not (math.isfinite(value) and least <= value <= most):
         raise InvalidArgument(field, f"{value:g} s is not between {least:g} and {most:g}")
 

@@ -13,7 +13,9 @@ class Observer:
         self._clock = clock
         self._threshold = threshold
         self._seen: dict[HolderKey, tuple[int, float]] = {}
-        self.overdue: tuple[Suspect, ...] = ()  # silent for so long that no leader seems to see to it
+        self.overdue: tuple[
+            Suspect, ...
+        ] = ()  # silent for so long that no leader seems to see to it
 
     def look(self, holders: Iterable[Holder], leader_grace: float) -> list[Suspect]:
         """Those silent for the threshold."""
@@ -28,4 +30,8 @@ class Observer:
         return self._silent(now, self._threshold)
 
     def _silent(self, now: float, seconds: float) -> list[Suspect]:
-        return [Suspect(key, beats) for key, (beats, since) in self._seen.items() if now - since >= seconds]
+        return [
+            Suspect(key, beats)
+            for key, (beats, since) in self._seen.items()
+            if now - since >= seconds
+        ]

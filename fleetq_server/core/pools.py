@@ -35,7 +35,9 @@ class Pools:
     def __init__(self, threads: int, processes: int, handlers: list[Handler]) -> None:
         wants_processes = [one.kind for one in handlers if one.mode is Mode.PROCESS]
         if wants_processes and not processes:
-            raise ConfigError(f"handler {wants_processes[0]!r} wants a process: set process_workers to 1 or more")
+            raise ConfigError(
+                f"handler {wants_processes[0]!r} wants a process: set process_workers to 1 or more"
+            )
         self._threads = ThreadPoolExecutor(threads, "fleetq-handler")
         self._workers = processes
         self._kills = 0
@@ -92,7 +94,10 @@ def _call(function: Callable[[Context], Any], context: Context) -> Any:
 def _process_pool(workers: int) -> ProcessPoolExecutor:
     # Not fork: the pod has threads and gRPC objects, neither of which survives it.
     return ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(os.getpid(),)
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_begin,
+        initargs=(os.getpid(),),
     )
 
 

@@ -17,7 +17,9 @@ class Reads:
         self._thread = ThreadPoolExecutor(1, "fleetq-reader")
 
     async def __call__(self, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: read(*args, **kwargs))
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, lambda: read(*args, **kwargs)
+        )
 
     async def close(self) -> None:
         await self(self.reader.close)

@@ -30,7 +30,9 @@ class Recovery:
         if late:
             log.info("attempts ran out of time", term=term, steps=late)
 
-    async def _batch(self, key: HolderKey, term: int, suspects: tuple[Suspect, ...]) -> tuple[int, int]:
+    async def _batch(
+        self, key: HolderKey, term: int, suspects: tuple[Suspect, ...]
+    ) -> tuple[int, int]:
         ops = (Recover(key, term, suspects, BATCH), ExpireAttempts(key, term))
         recovered, late = await self._writer.together(ops, internal=True)
         if isinstance(recovered, FleetError):

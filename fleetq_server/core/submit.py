@@ -51,18 +51,29 @@ class Submitter:
             if len(self._good_names) < MAX_NAMES_KEPT:
                 self._good_names.add(name)
         if len(step.payload) > MAX_PAYLOAD_BYTES:
-            problem = f"{len(step.payload)} bytes; at most {MAX_PAYLOAD_BYTES}: keep large data elsewhere and send its name"
-            raise InvalidArgument(f"steps[{index}].payload", problem)
+            raise InvalidArgument(
+                f"steps[{index}].payload",
+                f"{len(step.payload)} bytes; at most {MAX_PAYLOAD_BYTES}: "
+                "keep large data elsewhere and send its name",
+            )
         if not -MAX_PRIORITY <= step.priority <= MAX_PRIORITY:
-            raise InvalidArgument(f"steps[{index}].priority", f"{step.priority} is not from -1000 to 1000")
+            raise InvalidArgument(
+                f"steps[{index}].priority", f"{step.priority} is not from -1000 to 1000"
+            )
         if step.metadata:
             _check_metadata(step, f"steps[{index}].metadata")
         if step.timeout is not None:
             check_seconds(step.timeout, f"steps[{index}].timeout", least=0.001)
-        if step.run_at is not None and not (math.isfinite(step.run_at) and 0 <= step.run_at <= LATEST):
-            raise InvalidArgument(f"steps[{index}].run_at", "is not between the years 1970 and 9999")
+        if step.run_at is not None and not (
+            math.isfinite(step.run_at) and 0 <= step.run_at <= LATEST
+        ):
+            raise InvalidArgument(
+                f"steps[{index}].run_at", "is not between the years 1970 and 9999"
+            )
         if step.idempotency_key is not None and not 1 <= len(step.idempotency_key) <= MAX_KEY:
-            raise InvalidArgument(f"steps[{index}].idempotency_key", f"must have 1 to {MAX_KEY} characters")
+            raise InvalidArgument(
+                f"steps[{index}].idempotency_key", f"must have 1 to {MAX_KEY} characters"
+            )
         if step.retry is not DEFAULT_RETRY:
             _check_retry(step.retry, f"steps[{index}].retry")
 
@@ -74,17 +85,23 @@ def _check_metadata(step: NewStep, field: str) -> None:
         if not 1 <= len(key) <= MAX_METADATA_KEY:
             raise InvalidArgument(field, f"a key must have 1 to {MAX_METADATA_KEY} characters")
         if len(value) > MAX_METADATA_VALUE:
-            raise InvalidArgument(f"{field}[{key}]", f"{len(value)} characters; at most {MAX_METADATA_VALUE}")
+            raise InvalidArgument(
+                f"{field}[{key}]", f"{len(value)} characters; at most {MAX_METADATA_VALUE}"
+            )
 
 
 def _check_retry(retry: RetryPolicy, field: str) -> None:
     if not 1 <= retry.max_attempts <= 1000:
-        raise InvalidArgument(f"{field}.max_attempts", f"{retry.max_attempts} is not from 1 to 1000")
+        raise InvalidArgument(
+            f"{field}.max_attempts", f"{retry.max_attempts} is not from 1 to 1000"
+        )
     check_seconds(retry.initial_delay, f"{field}.initial_delay")
     check_seconds(retry.max_delay, f"{field}.max_delay")
     if not (math.isfinite(retry.multiplier) and 1 <= retry.multiplier <= 100):
         raise InvalidArgument(f"{field}.multiplier", f"{retry.multiplier:g} is not from 1 to 100")
     if not (math.isfinite(retry.jitter) and 0 <= retry.jitter <= 1):
         raise InvalidArgument(f"{field}.jitter", f"{retry.jitter:g} is not from 0 to 1")
-    if len(retry.non_retryable) > 32 or any(not 1 <= len(name) <= 128 for name in retry.non_retryable):
+    if len(retry.non_retryable) > 32 or any(
+        not 1 <= len(name) <= 128 for name in retry.non_retryable
+    ):
         raise InvalidArgument(f"{field}.non_retryable", "at most 32 names of 1 to 128 characters")

@@ -29,14 +29,16 @@ class Waiting:
         self._watcher: asyncio.Task[None] | None = None
 
     async def wait(self, step_ids: Sequence[StepId], timeout: float, any_one: bool) -> list[Ended]:
-        """Those that have ended, as soon as that is all of them (or, with any_one, one), or time is up."""
+        """Those that have ended, once that is all of them (with any_one: one) or time is up."""
         if len(self._calls) >= self._max_calls:
             raise Overloaded(f"{len(self._calls)} calls wait at this pod already", 1.0)
         call = _Call(step_ids, any_one)
         self._calls.add(call)  # before the first look, so that nothing ends unseen in between
         try:
             await self._look([call], call.left)
-            if call.left and (missing := await self._reads(self._reads.reader.unknown, tuple(call.left))):
+            if call.left and (
+                missing := await self._reads(self._reads.reader.unknown, tuple(call.left))
+            ):
                 raise NotFound("step", str(missing[0]))
             if not call.satisfied and timeout > 0:
                 self._watch()
@@ -52,7 +54,11 @@ class Waiting:
         """Called after each transaction of this pod."""
         if not (self._calls and applied.ended):
             return
-        fresh = [step_id for step_id in applied.ended if any(step_id in call.left for call in self._calls)]
+        fresh = [
+            step_id
+            for step_id in applied.ended
+            if any(step_id in call.left for call in self._calls)
+        ]
         if fresh:
             self._fresh.update(fresh)
             self._stirred.set()
@@ -97,7 +103,9 @@ class Waiting:
         """In parts: a thousand results may be a quarter of a gigabyte."""
         ids = sorted(wanted)
         for start in range(0, len(ids), READ_AT_ONCE):
-            for ended in await self._reads(self._reads.reader.ended, ids[start : start + READ_AT_ONCE]):
+            for ended in await self._reads(
+                self._reads.reader.ended, ids[start : start + READ_AT_ONCE]
+            ):
                 for call in calls:
                     call.tell(ended)
             if all(call.satisfied for call in calls):

@@ -16,8 +16,16 @@ Opener = Callable[..., Store]
 def sqlite_path(url: str) -> Path:
     """The file of `sqlite:///relative/path` or `sqlite:////absolute/path`."""
     parts = urlsplit(url)
-    if parts.scheme != "sqlite" or parts.netloc or len(parts.path) < 2 or parts.query or parts.fragment:
-        raise ConfigError(f"store {url!r}: write sqlite:///relative/path.db or sqlite:////absolute/path.db")
+    if (
+        parts.scheme != "sqlite"
+        or parts.netloc
+        or len(parts.path) < 2
+        or parts.query
+        or parts.fragment
+    ):
+        raise ConfigError(
+            f"store {url!r}: write sqlite:///relative/path.db or sqlite:////absolute/path.db"
+        )
     return Path(unquote(parts.path[1:]))
 
 
@@ -30,7 +38,12 @@ OPENERS: dict[str, Opener] = {"sqlite": _open_sqlite}
 
 
 def open_store(
-    url: str, *, rng: Random | None = None, max_crashes: int = 3, schemes: Mapping[str, Opener] | None = None, **more: Any
+    url: str,
+    *,
+    rng: Random | None = None,
+    max_crashes: int = 3,
+    schemes: Mapping[str, Opener] | None = None,
+    **more: Any,
 ) -> Store:
     """Opens (and creates, if new) the store of a URL; `schemes` adds those of plugins.
 
@@ -54,5 +67,7 @@ def open_reader(url: str) -> Reader:
     """
     path = sqlite_path(url)
     if not path.exists():
-        raise ConfigError(f"store {url!r}: {path} does not exist; name the store of a running fleet")
+        raise ConfigError(
+            f"store {url!r}: {path} does not exist; name the store of a running fleet"
+        )
     return SqliteReader(path)

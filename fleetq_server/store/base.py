@@ -9,14 +9,13 @@ An operation checks before it writes: a refusal (a FleetError) concerns that ope
 while a failure of the store itself rolls the whole group back and is raised as StoreUnavailable.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from fleetq_server.errors import FleetError
 from fleetq_server.model import (
     Audit,
-    BeatReply,
     Claim,
     Completion,
     DeadFilter,
@@ -34,8 +33,6 @@ from fleetq_server.model import (
     Step,
     StepFilter,
     StepId,
-    Submitted,
-    Verdict,
 )
 
 # --- operations: each names its answer --------------------------------------------------------
@@ -229,7 +226,6 @@ Op = (
 )
 
 
-
 @dataclass(slots=True)
 class Applied:
     """What one committed group did."""
@@ -360,6 +356,10 @@ class Presence(Protocol):
     def watch(self, holder_id: str, on_death: Callable[[], None]) -> Callable[[], None] | None:
         """Calls `on_death` on the event loop when the holder's process ends. → a function that
         stops watching, or None if it cannot be watched (already dead)."""
+        ...
+
+    def tidy(self, keep: Collection[str]) -> None:
+        """Removes what dead holders left behind, except for those to `keep`."""
         ...
 
     def forget(self, holder_id: str) -> None:

@@ -15,5 +15,9 @@ def load_queries(package: str, name: str) -> Mapping[str, str]:
 def load_migrations(dialect: str) -> list[tuple[int, str]]:
     """(number, SQL) of every migration, in order."""
     folder = files("fleetq_server.store").joinpath("migrations", dialect)
-    found = [(int(entry.name[:4]), entry.read_text()) for entry in folder.iterdir() if entry.name.endswith(".sql")]
+    found = [
+        (int(entry.name[:4]), entry.read_text())
+        for entry in folder.iterdir()
+        if entry.name.endswith(".sql")
+    ]
     return sorted(found)

@@ -6,12 +6,13 @@ handler that blocks the event loop does not cost the pod its claims.
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from fleetq_server.clock import Clock
 from fleetq_server.errors import Draining, FleetError, InternalError, Overloaded, StoreUnavailable
@@ -22,7 +23,6 @@ from fleetq_server.telemetry import get_logger
 GROUP_WEIGHT = 4000  # steps per transaction: bounds how long other pods wait at the gate
 RETRY_BEAT_SECONDS = 0.1
 
-T = TypeVar("T")
 log = get_logger()
 
 
@@ -54,7 +54,7 @@ class GroupWriter:
         clock: Clock,
         *,
         max_waiting: int = 20_000,
-        on_commit: Callable[[Applied], None] = lambda applied: None,
+        on_commit: Callable[[Applied], None] = lambda _applied: None,
         ring: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_commit` is called on the event loop, `ring` in the writer thread."""
@@ -88,7 +88,7 @@ class GroupWriter:
 
     # --- from the event loop ---
 
-    async def one(self, op: Op, answer: type[T] | None = None, *, internal: bool = False) -> Any:
+    async def one(self, op: Op, *, internal: bool = False) -> Any:
         """The answer to one operation; raises its FleetError."""
         (found,) = await self.together((op,), internal=internal)
         if isinstance(found, FleetError):
@@ -232,10 +232,8 @@ class GroupWriter:
         self._tell(self._settle_failed, entries, error)
 
     def _tell(self, callback: Callable[..., None], *values: object) -> None:
-        try:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(callback, *values)
-        except RuntimeError:
-            pass  # the loop is closed: nobody waits any more
 
     # --- back on the event loop ---
 

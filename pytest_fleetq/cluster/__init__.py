@@ -1,1 +1,1 @@
-"""Clusters of real processes: how they start, when they are ready, and that none outlives its test."""
+"""Clusters of real processes: how they start, when they are ready, how they all end."""

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from fleetq_server.client import Client
@@ -18,9 +17,9 @@ from pytest_fleetq.cluster.pod import STOP_SECONDS, Pod
 from pytest_fleetq.cluster.recorded import RecordedClient
 from pytest_fleetq.cluster.request import Request
 from pytest_fleetq.cluster.session import Session
-from pytest_fleetq.cluster.starting import make_starter, make_store
 from pytest_fleetq.cluster.starters import lost_its_port
-from pytest_fleetq.cluster.waiting import until
+from pytest_fleetq.cluster.starting import make_starter, make_store
+from pytest_fleetq.cluster.waiting import Nothing, until
 from pytest_fleetq.verdict.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ class Fleet:
         self.history = self._stack.enter_context(Recorder(self.directory / HISTORY, run=run))
         self._channels = Channels()
         self._stack.callback(self._channels.close)
-        self._network = Network(self.directory) if request.with_links else None
+        self._network = Network() if request.with_links else None
         if self._network is not None:
             self._stack.callback(self._network.close)
         self._starter = make_starter(session, request, self, extensions)
@@ -139,7 +138,9 @@ class Fleet:
             if pod.alive:
                 pod.await_ready(self.timeout if timeout is None else timeout)
 
-    def wait_until(self, look: Callable[[], T], timeout: float | None = None, what: str = "") -> T:
+    def wait_until(
+        self, look: Callable[[], T | Nothing], timeout: float | None = None, what: str = ""
+    ) -> T:
         """The first true thing that `look` returns.
 
         Args:
@@ -170,17 +171,17 @@ class Fleet:
     def client(self) -> Client:
         """A FLEET-Q client of all pods, whose calls are in the history; may be used by threads."""
         if not self.is_fleetq:
-            raise ClusterError("fleet.client speaks FLEET-Q, and these pods are your own program: use fleet.channel()")
+            raise ClusterError(
+                "fleet.client is for FLEET-Q pods; to your own there is fleet.channel()"
+            )
         if self._current is None or self._current.addresses != self.addresses:
-            name = f"client-{len(self._clients) + 1}"
-            self._current = RecordedClient(self.addresses, self.history, name)
-            self._clients.append(self._current)
+            self._current = self.client_of(*self._pods)
         return self._current
 
-    def client_of(self, *pods: Pod) -> Client:
+    def client_of(self, *pods: Pod) -> RecordedClient:
         """A client that knows only these pods."""
-        name = f"client-{len(self._clients) + 1}"
-        client = RecordedClient([pod.address for pod in pods], self.history, name)
+        name, addresses = f"client-{len(self._clients) + 1}", [pod.address for pod in pods]
+        client = RecordedClient(addresses, self.history, name, self._session.loop)
         self._clients.append(client)
         return client
 
@@ -210,9 +211,8 @@ class Fleet:
     def drain_journal(self) -> None:
         """Brings the fleet's own events into the history."""
         if self.is_fleetq and any(pod.alive for pod in self._pods):
-            alive = [pod for pod in self._pods if pod.alive]
-            with suppress(FleetError), Client([pod.address for pod in alive], timeout=5) as client:
-                self.journal.read(client)
+            with suppress(FleetError):
+                self.journal.read(self.client)
 
     def close(self) -> None:
         """Ends everything; harmless when repeated. What has to be saved was recorded before: the

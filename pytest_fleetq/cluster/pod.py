@@ -110,8 +110,9 @@ class Pod:
 
     def stop(self, timeout: float = STOP_SECONDS) -> None:
         """SIGTERM, and SIGKILL after `timeout` seconds, then to whatever it left behind."""
+        if self._child is None:
+            return
         self.ask_to_end()
-        assert self._child is not None
         if not self._child.wait(lambda child: child.over, timeout):
             self.kill()
         self._kill_group()

@@ -1,10 +1,10 @@
 """Ports for programs that must be told theirs.
 
 FLEET-Q pods bind port 0 and say what they got. A program that takes `--port N` cannot: to bind 0,
-read and close would be a guess, for the kernel hands the number to the next who asks, and a pod
-that restarts needs its old port free. So these ports come from below the kernel's ephemeral range,
-which no bind of 0 and no outgoing connection gets, and are claimed among all test runs of this user
-by a byte-range lock on one file: byte N is port N. The kernel drops the locks of a process that dies.
+read and close would be a guess: the kernel hands the number to the next who asks, and a pod that
+restarts needs its old port free. So these ports come from below the kernel's ephemeral range,
+which no bind of 0 and no outgoing connection gets, and are claimed among all test runs of this
+user by a byte-range lock on one file: byte N is port N. The kernel drops a dead process's locks.
 A stranger may still sit on a port: it is tried by binding it, and a pod that then reports it taken
 is started again elsewhere.
 """

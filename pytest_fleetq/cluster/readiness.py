@@ -4,7 +4,7 @@
     "tcp"               its port takes a connection
     "http://…/path"     answers with a status below 400; placeholders as in commands
     "log:REGEX"         a line of its log, since this start, matches
-    a callable          given the pod, returns something true
+    a callable          given the pod, returns something true; an OSError counts as no
     "started"           it runs: nothing more can be known
 
 A probe looks once and returns; whoever waits repeats it, and looks in between whether the pod still

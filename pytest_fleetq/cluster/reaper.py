@@ -1,11 +1,11 @@
 """`python reaper.py RUN_ID DIRECTORY`: starts commands, and ends whatever a test run leaves behind.
 
-It speaks the protocol of the fork server. One JSON line on standard input starts one process:
+It speaks the fork server's protocol. One JSON line on standard input starts one process:
 
     {"id": "pod-0", "args": ["redis-server"], "env": {"NAME": "value"}, "cwd": "…", "log": "…"}
 
-and `{"keep": true}` has it leave the directory. Lines on standard output tell, with the id: `forked`
-(pid), `failed` (error: it could not be started), `exit` (status, -n for signal n).
+and `{"keep": true}` has it leave the directory. Lines on standard output tell, with the id:
+`forked` (pid), `failed` (error: it could not be started), `exit` (status, -n for signal n).
 
 When standard input ends, or the process that started us does, it kills first its own descendants
 (it is their subreaper, so a double fork hides nobody), then every process whose environment carries
@@ -104,14 +104,14 @@ class Reaper:
                 tell({"id": known[0], "event": "exit", "status": code})
 
     def _end_all(self) -> None:
-        for round in range(ROUNDS):  # what was just being started is found in the next round
+        for attempt in range(ROUNDS):  # what was just being started is found in the next round
             victims = {*descendants(os.getpid()), *self._tagged()} - {os.getpid()}
             for pid in victims:
                 kill(pid)
             self._collect()
             if not victims:
                 break
-            time.sleep(0.002 * (round + 1))
+            time.sleep(0.002 * (attempt + 1))
         if not self._keep:
             shutil.rmtree(self._directory, ignore_errors=True)
 
@@ -145,7 +145,7 @@ def spawn(request: dict[str, Any]) -> "subprocess.Popen[bytes]":
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=prepare,
+            preexec_fn=prepare,  # noqa: PLW1509 - we have no threads
         )
     finally:
         os.close(log)

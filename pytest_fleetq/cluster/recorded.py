@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
-from fleetq_server.client import Client, Grant, StepOutcome, WaitResult
-from fleetq_server.errors import NotFound
+from fleetq_server.client import AsyncClient, Client, Grant, StepOutcome, WaitResult
+from fleetq_server.client.sync import LoopThread
+from fleetq_server.errors import NotFound, Unavailable
 from fleetq_server.model import (
     Completion,
     Failure,
@@ -30,10 +32,19 @@ class RecordedClient(Client):
     What goes through `aio`, or through a client the test makes itself, is not.
     """
 
-    def __init__(self, addresses: Iterable[str], recorder: Recorder, name: str) -> None:
-        super().__init__(addresses)
+    def __init__(
+        self, addresses: Iterable[str], recorder: Recorder, name: str, loop: LoopThread
+    ) -> None:
+        # One loop for all of them: grpc.aio wakes every loop of a process for each call of any,
+        # and the others then log errors, https://github.com/grpc/grpc/issues/25364.
+        self.aio = AsyncClient(addresses)
+        self._thread = loop
         self._recorder = recorder
         self._name = name
+
+    def close(self) -> None:
+        with suppress(Unavailable):  # the loop has ended already
+            self.run(self.aio.close())
 
     def _operation(self, name: str, **value: object) -> OpenOperation:
         # A history's process does one thing at a time; a client may be used by many threads.
@@ -46,13 +57,13 @@ class RecordedClient(Client):
         items = list(payloads)
         with self._operation("submit", count=len(items), **_asked(kind, options)) as operation:
             step_ids = super().submit(kind, items, **options)
-            operation.ok(step_ids=step_ids)
+            operation.ok(step_ids=[int(each) for each in step_ids])
         return step_ids
 
     def submit_one(self, kind: str, payload: object = b"", **options: Any) -> str:
         with self._operation("submit", count=1, **_asked(kind, options)) as operation:
             step_id = super().submit_one(kind, payload, **options)
-            operation.ok(step_ids=[step_id])
+            operation.ok(step_ids=[int(step_id)])
         return step_id
 
     def submit_steps(self, steps: Iterable[NewStep], **options: Any) -> "list[Submitted]":
@@ -60,11 +71,11 @@ class RecordedClient(Client):
         about = [_new_step(step) for step in items]
         with self._operation("submit", count=len(items), steps=about) as operation:
             submitted = super().submit_steps(items, **options)
-            operation.ok(step_ids=[str(each.step_id) for each in submitted])
+            operation.ok(step_ids=[each.step_id for each in submitted])
         return submitted
 
     def cancel(self, step_ids: Iterable[AnyId], **options: Any) -> "list[StepState | None]":
-        ids = [str(step_id) for step_id in step_ids]
+        ids = [int(step_id) for step_id in step_ids]
         with self._operation("cancel", step_ids=ids) as operation:
             states = super().cancel(ids, **options)
             operation.ok(states=states)
@@ -73,11 +84,11 @@ class RecordedClient(Client):
     # --- reading ---
 
     def get(self, step_id: AnyId, **options: Any) -> Step:
-        with self._operation("get", step_id=str(step_id)) as operation:
+        with self._operation("get", step_id=int(step_id)) as operation:
             try:
                 step = super().get(step_id, **options)
             except NotFound:
-                operation.ok(missing=[str(step_id)])
+                operation.ok(missing=[int(step_id)])
                 raise
             operation.ok(steps=[_step(step)])
         return step
@@ -132,8 +143,7 @@ class RecordedClient(Client):
         with self._operation("claim", holder=holder_id) as operation:
             grant = super().claim_steps(holder_id, **options)
             claims = [
-                {"step_id": str(c.step_id), "fence": c.fence, "attempt": c.attempt}
-                for c in grant.claims
+                {"step_id": c.step_id, "fence": c.fence, "attempt": c.attempt} for c in grant.claims
             ]
             operation.ok(claims=claims)
         return grant
@@ -167,13 +177,13 @@ class RecordedClient(Client):
     def redrive(self, **options: Any) -> "list[str]":
         with self._operation("redrive", dry_run=options.get("dry_run", False)) as operation:
             step_ids = super().redrive(**options)
-            operation.ok(step_ids=step_ids)
+            operation.ok(step_ids=[int(each) for each in step_ids])
         return step_ids
 
     def purge(self, **options: Any) -> "list[str]":
         with self._operation("purge", dry_run=options.get("dry_run", False)) as operation:
             step_ids = super().purge(**options)
-            operation.ok(step_ids=step_ids)
+            operation.ok(step_ids=[int(each) for each in step_ids])
         return step_ids
 
 
@@ -204,20 +214,20 @@ def _policy(retry: RetryPolicy) -> Item:
 
 def _step(step: Step) -> Item:
     result = fingerprint(step.result.data) if step.result else None
-    return _seen(str(step.step_id), step.state, result, step.cause, step.error)
+    return _seen(step.step_id, step.state, result, step.cause, step.error)
 
 
 def _outcome(outcome: StepOutcome) -> Item:
     result = None if outcome.data is None else fingerprint(outcome.data)
-    return _seen(outcome.step_id, outcome.state, result, outcome.cause, outcome.error)
+    return _seen(int(outcome.step_id), outcome.state, result, outcome.cause, outcome.error)
 
 
-def _seen(step_id: str, state: str, result: object, cause: object, error: object) -> Item:
+def _seen(step_id: int, state: str, result: object, cause: object, error: object) -> Item:
     return {"step_id": step_id, "state": state, "result": result, "cause": cause, "error": error}
 
 
 def _held(item: Completion | Failure | Release, verdict: Verdict) -> Item:
-    return {"step_id": str(item.step_id), "fence": item.fence, "verdict": verdict}
+    return {"step_id": item.step_id, "fence": item.fence, "verdict": verdict}
 
 
 def _failure(item: Failure) -> Item:

@@ -88,6 +88,8 @@ def _check(request: Request) -> None:
     if request.command is not None and request.launcher is not None:
         raise BadRequest("command= and launcher= both say how to start pods: give one")
     if not request.is_fleetq and request.handlers:
-        raise BadRequest("handlers= are for FLEET-Q pods; with command= or launcher= nobody runs them")
+        raise BadRequest(
+            "handlers= are for FLEET-Q pods; with command= or launcher= nobody runs them"
+        )
     if not request.is_fleetq and request.config:
         raise BadRequest("config= is for FLEET-Q pods; tell other programs in command= or env=")

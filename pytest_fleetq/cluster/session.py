@@ -1,4 +1,4 @@
-"""What all clusters of one process share: the folder, and the processes that start and end others."""
+"""What all clusters of one process share: a folder, and the processes that start and end others."""
 
 import fcntl
 import os
@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from fleetq_server.client.sync import LoopThread
 from pytest_fleetq.cluster.ports import Ports, common_folder
 from pytest_fleetq.cluster.spawner import Child, Spawner
 
@@ -51,6 +52,11 @@ class Session:
         command = [sys.executable, "-m", FORK_SERVER]
         return Spawner(command, self._environment(), self.directory / "forkserver.log")
 
+    @cached_property
+    def loop(self) -> LoopThread:
+        """On which all clients of this process live."""
+        return LoopThread()
+
     def warm(self) -> None:
         """Starts the fork server now, in the background: it takes half a second once."""
         _ = self._fork_server
@@ -80,6 +86,8 @@ class Session:
         if "_fork_server" in self.__dict__:
             self._fork_server.close()
         self._reaper.close()  # the last of all: it looks for what the others left
+        if "loop" in self.__dict__:
+            self.loop.stop()
         self.ports.close()
         os.close(self._owner)
         if not self._keep:

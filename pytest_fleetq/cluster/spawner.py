@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,11 +97,8 @@ class Spawner:
         """Has it kill all it started, and waits for its end."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        with self._writing:
-            try:
-                self._process.stdin.close()
-            except BrokenPipeError:
-                pass
+        with self._writing, suppress(BrokenPipeError):
+            self._process.stdin.close()
         try:
             self._process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:

@@ -80,11 +80,10 @@ class FleetqStarter:
     def await_ready(self, pod: Pod, child: Child, timeout: float) -> None:
         heard = child.wait(lambda c: c.over or c.ready is not None, timeout)
         if child.ready is None:
-            problem = f"was not ready within {timeout:g} s" if not heard else describe_end(child)
-            raise _not_ready(pod, problem)
+            raise _not_ready(pod, describe_end(child) if heard else _late(self.timeout))
         pod.pod_id, pod.port = child.ready["pod_id"], child.ready["port"]
         if self._probe is not None:
-            probe_until_ready(pod, child, self._probe, timeout)
+            probe_until_ready(pod, child, self._probe, timeout, _late(self.timeout))
 
     def _flags(self, pod: Pod) -> list[str]:
         flags = ["--store", self._store, "--listen", f"{pod.host}:{pod.port}", "--name", pod.name]
@@ -152,22 +151,29 @@ class CommandStarter:
         return self._session.execute(request)
 
     def await_ready(self, pod: Pod, child: Child, timeout: float) -> None:
-        probe_until_ready(pod, child, self._probe, timeout)
+        probe_until_ready(pod, child, self._probe, timeout, _late(self.timeout))
 
 
-def probe_until_ready(pod: Pod, child: Child, probe: Probe, timeout: float) -> None:
+def probe_until_ready(pod: Pod, child: Child, probe: Probe, timeout: float, late: str) -> None:
     deadline = time.monotonic() + timeout
     pause = FIRST_PAUSE
     while True:
         # First: a probe that a stranger on the same port answers says nothing about a dead pod.
         if child.over:
             raise _not_ready(pod, describe_end(child))
-        if child.pid is not None and probe(pod) and not child.over:
+        if child.pid is not None and _says_yes(probe, pod) and not child.over:
             return
         if time.monotonic() >= deadline:
-            raise _not_ready(pod, f"was not ready within {timeout:g} s")
+            raise _not_ready(pod, late)
         child.wait(lambda c: c.over, pause)
         pause = min(LONGEST_PAUSE, pause * 1.5)
+
+
+def _says_yes(probe: Probe, pod: Pod) -> bool:
+    try:
+        return bool(probe(pod))
+    except OSError:
+        return False  # nobody listens yet
 
 
 def from_command(command: Sequence[str] | Launcher) -> Launcher:
@@ -182,6 +188,10 @@ def from_command(command: Sequence[str] | Launcher) -> Launcher:
 def lost_its_port(error: PodFailed) -> bool:
     text = str(error).lower()
     return any(words in text for words in PortTaken)
+
+
+def _late(seconds: float) -> str:
+    return f"was not ready within {seconds:g} s"
 
 
 def _not_ready(pod: Pod, problem: str) -> PodFailed:

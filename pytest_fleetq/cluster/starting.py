@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_fleetq.cluster.errors import BadRequest
 from pytest_fleetq.cluster.extensions import Extensions
 from pytest_fleetq.cluster.plan import Launcher, uses
-from pytest_fleetq.cluster.readiness import make_probe
+from pytest_fleetq.cluster.readiness import Ready, make_probe
 from pytest_fleetq.cluster.request import Request
 from pytest_fleetq.cluster.session import Session
 from pytest_fleetq.cluster.starters import CommandStarter, FleetqStarter, Starter, from_command
@@ -62,7 +62,7 @@ def _launcher(request: Request, extensions: Extensions) -> Launcher:
     return extensions.launchers[request.launcher]
 
 
-def _ready(request: Request) -> object:
+def _ready(request: Request) -> Ready:
     """A command that is told no port need not listen on one."""
     if request.ready is not None or request.launcher or callable(request.command):
         return request.ready

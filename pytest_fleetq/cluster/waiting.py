@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pytest_fleetq.cluster.errors import NotInTime
 
@@ -10,10 +10,11 @@ FIRST_PAUSE = 0.002
 LONGEST_PAUSE = 0.05
 
 T = TypeVar("T")
+Nothing = Literal[False, 0] | None  # what a look may bring besides what is waited for
 
 
 def until(
-    look: Callable[[], T],
+    look: Callable[[], T | Nothing],
     what: str,
     within: float,
     meanwhile: Callable[[], object] = lambda: None,

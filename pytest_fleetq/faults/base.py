@@ -92,7 +92,9 @@ class LinksView(Protocol):
         """No new connection is taken, existing ones are reset."""
         ...
 
-    def mend(self, edge: tuple[str, str]) -> None: ...
+    def mend(self, edge: tuple[str, str]) -> None:
+        """Takes back one cut; another may still be in force."""
+        ...
 
     def hits(self, edge: tuple[str, str]) -> Mapping[str, int]:
         """What happened on this edge: connections, refused, reset, and per toxic id the number of
@@ -124,8 +126,8 @@ class FleetView(Protocol):
 
 
 class Fault(ABC):
-    """One kind of fault; an instance is one injection. Subclasses are dataclasses whose fields are the
-    settings, all with defaults."""
+    """One kind of fault; an instance is one injection. Subclasses are dataclasses whose fields are
+    the settings, all with defaults; what an instance remembers begins with an underscore."""
 
     name: ClassVar[str]
     colour: ClassVar[str] = "#c44"  # of its band in the timeline

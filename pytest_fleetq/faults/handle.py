@@ -11,8 +11,8 @@ from pytest_fleetq.faults.errors import FaultHadNoEffect
 from pytest_fleetq.faults.settings import settings_of
 
 Record = Callable[[str, Mapping[str, object]], None]
-"""Told of `fault.start`, `fault.effect`, `fault.end` and `fault.error`, each with a payload that JSON
-can carry."""
+"""Told of `fault.start`, `fault.effect`, `fault.end` and `fault.error`, each with a payload that
+JSON can carry."""
 
 _numbers = itertools.count(1)
 
@@ -42,7 +42,12 @@ class Injection:
 
     def start(self, fleet: FleetView) -> Self:
         """Makes it happen. On an exception what was done so far is undone."""
-        self._tell("start", targets=[pod.name for pod in self.pods], settings=self.settings, colour=self.fault.colour)
+        self._tell(
+            "start",
+            targets=[pod.name for pod in self.pods],
+            settings=self.settings,
+            colour=self.fault.colour,
+        )
         try:
             self.fault.start(fleet, self.pods)
             self.look()
@@ -89,11 +94,12 @@ class Injection:
         it healed by itself."""
         if self._late_error is not None:
             raise self._late_error
-        if not (found := self.evidence or self.look()):
+        found = self.evidence or (None if self.healed else self.look())
+        if not found:
             where = ", ".join(pod.name for pod in self.pods)
             raise FaultHadNoEffect(
-                f"fault {self.fault.name!r} on {where} had no effect: nothing shows that it happened, "
-                f"so a test that passed with it proves nothing (settings: {self.settings})"
+                f"fault {self.fault.name!r} on {where} had no effect: nothing shows that it "
+                f"happened; a test that passes with it proves nothing (settings: {self.settings})"
             )
         return found
 

@@ -1,8 +1,8 @@
 """Orders to a FLEET-Q pod, through its control file `faults.json`: how to fail, without a restart.
 
 Several injections may hold orders for the same pod at once, also from several processes, so the
-file keeps who ordered what, under `injections`, beside the sum that the pod obeys. The pod counts in
-`faults.json.hits` what it met; the difference is an injection's evidence.
+file keeps who ordered what, under `injections`, beside the sum that the pod obeys. The pod counts
+in `faults.json.hits` what it met; the difference is an injection's evidence.
 """
 
 import fcntl
@@ -29,12 +29,12 @@ class ControlFile:
 
     def give(self, **orders: Value) -> str:
         """Adds orders. → their id, by which they are taken back"""
-        id = uuid.uuid4().hex
-        self._change(lambda injections: injections.update({id: orders}))
-        return id
+        order = uuid.uuid4().hex
+        self._change(lambda injections: injections.update({order: orders}))
+        return order
 
-    def take_back(self, id: str) -> None:
-        self._change(lambda injections: injections.pop(id, None))
+    def take_back(self, order: str) -> None:
+        self._change(lambda injections: injections.pop(order, None))
 
     def hits(self) -> Counter[str]:
         """How often each order took effect, in all processes that obey this file."""
@@ -89,8 +89,8 @@ class Orders:
         self._given.append((pod, file, file.give(**orders), before))
 
     def take_back(self) -> None:
-        for _, file, id, _ in self._given:
-            file.take_back(id)
+        for _, file, order, _ in self._given:
+            file.take_back(order)
 
     def effect(self, *names: str) -> str | None:
         """`pod-1: sync_error 3 times`, for those of these orders that were met."""

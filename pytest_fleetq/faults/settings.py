@@ -1,8 +1,8 @@
-"""A fault's settings are the fields of its dataclass; here they are checked, by their types and
-bounds, before anything happens."""
+"""A fault's settings are the fields of its dataclass, but for those that begin with an underscore;
+here they are checked, by their types and bounds, before anything happens."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, field, fields
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -10,7 +10,6 @@ from pytest_fleetq.faults.base import Fault
 from pytest_fleetq.faults.errors import BadSetting
 from pytest_fleetq.faults.names import nearest
 
-T = TypeVar("T")
 N = TypeVar("N", int, float)
 
 
@@ -21,14 +20,8 @@ def number(default: N, *, low: float = 0, high: float = math.inf, above: float =
     return made
 
 
-def state(factory: Callable[[], T]) -> T:
-    """A field that is no setting: what an injection remembers of what it did."""
-    made: T = field(default_factory=factory, init=False, repr=False, compare=False)
-    return made
-
-
 def settings_of(kind: type[Fault]) -> dict[str, "Field[Any]"]:
-    return {one.name: one for one in fields(cast(Any, kind)) if one.init}
+    return {one.name: one for one in fields(cast(Any, kind)) if not one.name.startswith("_")}
 
 
 def build(kind: type[Fault], settings: Mapping[str, object]) -> Fault:

@@ -1,12 +1,12 @@
 """Which pods a fault hits, by words.
 
-    "leader"            the pod that leads now
-    "all"               every pod, also one that does not run
-    "minority"          fewer than half of the pods, as many as possible, by chance
-    "majority"          more than half, as few as possible, by chance
-    "random:N"          N of the running pods, by chance ("random" is one)
-    "pod-1", 1          by name or index
-    a pod, or a list    of any of these
+"leader"            the pod that leads now
+"all"               every pod, also one that does not run
+"minority"          fewer than half of the pods, as many as possible, by chance
+"majority"          more than half, as few as possible, by chance
+"random:N"          N of the running pods, by chance ("random" is one)
+"pod-1", 1          by name or index
+a pod, or a list    of any of these
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,7 +40,7 @@ def _choose(fleet: FleetView, target: object, rng: Random) -> Sequence[PodView]:
             return [pod]
     if isinstance(target, Iterable):
         return [pod for one in target for pod in _choose(fleet, one, rng)]
-    if hasattr(target, "pid") and hasattr(target, "index"):
+    if hasattr(target, "is_fleetq"):
         raise BadTarget(f"{target!r} is not a pod of this cluster{_there_is(fleet)}")
     raise BadTarget(f"no pod can be meant by {target!r}: say {WORDS}")
 
@@ -74,7 +74,9 @@ def _some(
     pods: Sequence[PodView], number: int, word: str, rng: Random, kind: str = ""
 ) -> Sequence[PodView]:
     if not 0 < number <= len(pods):
-        raise BadTarget(f"target {word!r}: there is no such thing among {counted(len(pods), kind + 'pod')}")
+        raise BadTarget(
+            f"target {word!r}: there is no such thing among {counted(len(pods), kind + 'pod')}"
+        )
     return rng.sample(list(pods), number)
 
 

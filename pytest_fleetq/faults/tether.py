@@ -3,8 +3,8 @@
     python tether.py PARENT COMMAND …      runs a command that knows nothing of this
 
 The parent's death is watched through its pid, not by PR_SET_PDEATHSIG: that one fires already when
-the *thread* that started us ends, and faults may be started from any thread. Nor is the end of a pipe
-enough: any process forked meanwhile holds the pipe open too.
+the *thread* that started us ends, and faults may be started from any thread. Nor is the end of a
+pipe enough: any process forked meanwhile holds the pipe open too.
 """
 
 import ctypes
@@ -58,7 +58,7 @@ def _die_with_us() -> None:
 def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     parent, *words = sys.argv[1:]
-    with subprocess.Popen(words, preexec_fn=_die_with_us) as command:
+    with subprocess.Popen(words, preexec_fn=_die_with_us) as command:  # noqa: PLW1509 - one thread
         signal.signal(signal.SIGTERM, lambda *_: command.terminate())
         end_with_parent(int(parent), command.terminate)
         return command.wait()

@@ -9,8 +9,11 @@ import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
+from sys import intern
+from typing import Any
 
-from pytest_fleetq.verdict.lines import Record, decode, happened, operation
+from pytest_fleetq.verdict.lines import Record, decode, decode_all, happened, operation
 from pytest_fleetq.verdict.records import (
     NOTHING,
     Claimed,
@@ -23,6 +26,7 @@ from pytest_fleetq.verdict.records import (
     Phase,
     Seen,
     StepId,
+    Submission,
     Trace,
     Value,
     Write,
@@ -31,6 +35,7 @@ from pytest_fleetq.verdict.records import (
 # How the recorder begins an invocation. Others may write it otherwise; they are read more slowly.
 _INVOKE = '{"type":"invoke","id":'
 _ID = len(_INVOKE)
+_AT_ONCE = 32  # lines; fewer and more of them are slower
 
 
 @contextmanager
@@ -44,10 +49,16 @@ def collector_at_rest() -> Iterator[None]:
             gc.enable()
 
 
+class _Steps(dict[StepId, Trace]):
+    def __missing__(self, step: StepId) -> Trace:
+        trace = self[step] = Trace(step)
+        return trace
+
+
 class Fold:
     def __init__(self) -> None:
         self.header: Value = NOTHING
-        self.steps: dict[StepId, Trace] = {}
+        self.steps = _Steps()
         self.fleet: list[Happened] = []
         self.faults: list[Fault] = []
         self.phases: list[Phase] = []
@@ -63,9 +74,10 @@ class Fold:
         self.damaged: list[int] = []
         self.torn = False
         self._open: dict[object, tuple[int, str]] = {}  # id → (line, its text)
-        self._invoked = 0
+        self._completions = 0
         self._answered: Counter[str] = Counter()
         self._faults: dict[object, _InjectedFault] = {}
+        self._plain: dict[object, Submission] = {}
         self._last_seq = -1
         self._in_order = True
         self._records: dict[str, Callable[[int, Record], None]] = {
@@ -84,56 +96,57 @@ class Fold:
             "complete": self._write("complete"),
             "fail": self._write("fail"),
             "release": self._write("release"),
-            "get": self._read("get"),
-            "wait": self._read("wait"),
-            "list": self._read("list"),
+            "get": self._read,
+            "wait": self._read,
+            "list": self._read,
             "dead": self._dead,
             "leader": self._leader,
             "journal": self._journal,
         }
 
     def read(self, lines: Iterable[str]) -> None:
+        source = iter(lines)
         with collector_at_rest():
-            for text in lines:
-                self.line += 1
-                if not (text.startswith(_INVOKE) and self._invoke_unread(text)):
-                    self._take(text)
+            while texts := list(islice(source, _AT_ONCE)):
+                self._take(texts)
             self._finish()
 
     # --- lines ---
 
-    def _invoke_unread(self, text: str) -> bool:
-        number = text[_ID : text.find(",", _ID)]
-        if not (number.isdecimal() and text.endswith("}\n")):
-            return False
-        self._open[int(number)] = (self.line, text)
-        self._invoked += 1
-        return True
+    def _take(self, texts: list[str]) -> None:
+        records = decode_all(["0" if text.startswith(_INVOKE) else text for text in texts])
+        takers, line = self._records, self.line
+        record: Any
+        for text, record in zip(texts, records, strict=True):
+            line += 1
+            if record == 0:
+                self._open[_number(text)] = (line, text)
+                continue
+            try:
+                takers[record["type"]](line, record)
+            except (LookupError, TypeError, ValueError, AttributeError):
+                self._leave(line, text, record)
+        self.line = line
 
-    def _take(self, text: str) -> None:
-        try:
-            record = decode(text)
-            if record is None:
-                self._damage(text)
-            elif (take := self._records.get(record["type"])) is not None:
-                take(self.line, record)
-            elif record["type"] == "invoke":
-                self._open[record["id"]] = (self.line, text)
-                self._invoked += 1
-        except (KeyError, TypeError, ValueError, AttributeError):
-            self._damage(text)  # JSON, but not what the format says
+    def _leave(self, line: int, text: str, record: Any) -> None:
+        """What is no record of a known type: damaged, or of no interest."""
+        kind = record.get("type") if isinstance(record, dict) else None
+        if kind == "invoke" and "id" in record:
+            self._open[record["id"]] = (line, text)
+        elif not isinstance(kind, str) or kind in self._records:
+            self._damage(line, text)
 
-    def _damage(self, text: str) -> None:
+    def _damage(self, line: int, text: str) -> None:
         if not text.endswith("\n"):
             self.torn = True
         elif text.strip():
-            self.damaged.append(self.line)
+            self.damaged.append(line)
 
     def _finish(self) -> None:
         for line, text in self._open.values():
             call = decode(text)
             if call is None or "name" not in call or "t" not in call:
-                self.damaged.append(line)
+                self._damage(line, text)
             else:
                 self.unfinished.append(operation(line, call))
                 self.end = max(self.end, call["t"])
@@ -142,6 +155,8 @@ class Fold:
         self.faults.extend(fault.told(self) for fault in self._faults.values())
         if not self._in_order:
             self._put_in_order()
+        for trace in self.steps.values():
+            trace.ordinary = _ordinary(trace.events)
 
     def _put_in_order(self) -> None:
         """Several watchers of one journal: events came late, or twice."""
@@ -153,6 +168,7 @@ class Fold:
 
     def _ok(self, line: int, record: Record) -> None:
         called, _ = self._open.pop(record["id"], (line, ""))
+        self._completions += 1
         name = record["name"]
         self._answered[name] += 1
         self.end = record["t"]
@@ -168,6 +184,7 @@ class Fold:
 
     def _completed(self, line: int, record: Record) -> Operation:
         called, text = self._open.pop(record["id"])
+        self._completions += 1
         self.end = record["t"]
         return operation(called, decode(text) or {}, line, record)
 
@@ -184,7 +201,7 @@ class Fold:
             self.fleet.append(event)
             return
         for step in steps:
-            self._trace(step).events.append(event)
+            self.steps[step].events.append(event)
 
     def _fault(self, line: int, record: Record) -> None:
         self.end = record["t"]
@@ -209,46 +226,49 @@ class Fold:
 
     # --- operations that were answered ---
 
-    def _trace(self, step: StepId) -> Trace:
-        trace = self.steps.get(step)
-        if trace is None:
-            trace = self.steps[step] = Trace(step)
-        return trace
-
     def _submit(self, value: Value, _called: int, line: int) -> None:
         each = value.get("steps")
+        asked = self._submission(value)
         for index, step in enumerate(value["step_ids"]):
-            trace = self._trace(step)
+            trace = self.steps[step]
             if not trace.acknowledged:
                 trace.acknowledged = line
-                trace.asked = value if each is None else {**value, **each[index]}
+                trace.asked = asked if each is None else self._submission({**value, **each[index]})
+
+    def _submission(self, value: Value) -> Submission:
+        kind, queue, run_at, retry = map(value.get, ("kind", "queue", "run_at", "retry"))
+        if run_at is not None or retry is not None:
+            return Submission(kind, queue, run_at, retry)
+        plain = self._plain.get((kind, queue))
+        if plain is None:
+            plain = self._plain[kind, queue] = Submission(kind, queue, None, None)
+        return plain
 
     def _claim(self, value: Value, called: int, line: int) -> None:
-        holder = value.get("holder", "")
+        holder = intern(value.get("holder", ""))
         for claim in value["claims"]:
             made = Claimed(holder, claim.get("fence"), called, line)
-            self._trace(claim["step_id"]).claims.append(made)
+            self.steps[claim["step_id"]].claims.append(made)
 
     def _write(self, name: str) -> Callable[[Value, int, int], None]:
         def fold(value: Value, called: int, line: int) -> None:
-            holder = value.get("holder", "")
+            holder = intern(value.get("holder", ""))
             for item in value["items"]:
-                if item.get("verdict", "ok") == "ok":
-                    made = Write(name, holder, item.get("fence"), called, line, item)
-                    self._trace(item["step_id"]).writes.append(made)
+                if item.get("verdict", "ok") != "ok":
+                    continue
+                about = item if name == "fail" else NOTHING
+                fence, result = item.get("fence"), item.get("result")
+                made = Write(name, holder, fence, result, called, line, about)
+                self.steps[item["step_id"]].writes.append(made)
 
         return fold
 
-    def _read(self, name: str) -> Callable[[Value, int, int], None]:
-        def fold(value: Value, called: int, line: int) -> None:
-            for step in value.get("steps", ()):
-                about = step if "cause" in step else NOTHING
-                seen = Seen(step["state"], step.get("result"), called, line, name, about)
-                self._trace(step["step_id"]).reads.append(seen)
-            for missing in value.get("missing", ()):
-                self._trace(missing).missing.append((called, line))
-
-        return fold
+    def _read(self, value: Value, called: int, line: int) -> None:
+        for step in value.get("steps", ()):
+            seen = Seen(intern(step["state"]), step.get("result"), called, line)
+            self.steps[step["step_id"]].reads.append(seen)
+        for missing in value.get("missing", ()):
+            self.steps[missing].missing = (called, line)
 
     def _dead(self, value: Value, called: int, line: int) -> None:
         steps = {step["step_id"]: step for step in value["steps"]}
@@ -264,11 +284,12 @@ class Fold:
 
     # --- for faults ---
 
-    def under_way(self) -> int:
-        return len(self._open)
+    def completions(self) -> int:
+        """Operations that are over."""
+        return self._completions
 
-    def invoked(self) -> int:
-        return self._invoked
+    def invocations(self) -> int:
+        return self._completions + len(self._open)
 
 
 class _InjectedFault:
@@ -279,7 +300,7 @@ class _InjectedFault:
         self._record = record
         self._line = line
         self._end: tuple[int, float] | None = None
-        self._calls_before = fold.invoked() - fold.under_way()
+        self._over_before = fold.completions()
         self._events_before = fold.journal_events
         self._calls = self._events = 0
 
@@ -306,8 +327,29 @@ class _InjectedFault:
         )
 
     def _count(self, fold: Fold) -> None:
-        self._calls = fold.invoked() - self._calls_before
+        self._calls = fold.invocations() - self._over_before
         self._events = fold.journal_events - self._events_before
+
+
+def _ordinary(events: list[Happened]) -> bool:
+    if len(events) != 3:
+        return False
+    first, second, third = events
+    return (
+        first.type == "submitted"
+        and second.type == "claimed"
+        and third.type == "completed"
+        and third.holder in (None, second.holder)
+    )
+
+
+def _number(invocation: str) -> object:
+    number = invocation[_ID : invocation.find(",", _ID)]
+    try:
+        return int(number)
+    except ValueError:
+        record = decode(invocation)
+        return None if record is None else record["id"]
 
 
 def _seq(event: Happened) -> int:

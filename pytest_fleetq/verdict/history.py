@@ -16,7 +16,7 @@ after it returned.
     {"type": "event",  "t": 0.3, "seq": 12, "at": 1790000000.4, "event": "claimed", "queue": "q",
                        "holder": "…", "term": null, "step_ids": [1, 2], "detail": {}}
     {"type": "fault",  "id": 1, "t": 0.4, "stage": "start", "name": "kill", "target": "pod-1",
-                       "detail": {}}   stages: start, effect (any number; the proof in `detail`), end
+                       "detail": {}}  stages: start, effect (any number; its proof in `detail`), end
     {"type": "phase",  "t": 0.5, "name": "steady"}
     {"type": "note",   "t": 0.6, "text": "…", "value": {}}
 
@@ -44,6 +44,7 @@ A `result` is any JSON value; equal if and only if the results are. Step ids are
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 from pytest_fleetq.verdict.folding import Fold
@@ -73,7 +74,7 @@ class History:
     def __init__(self, path: Path, fold: Fold) -> None:
         self.path = path
         self.header: Value = fold.header
-        self.steps: dict[StepId, Trace] = fold.steps
+        self.steps: dict[StepId, Trace] = dict(fold.steps)
         self.fleet: list[Happened] = fold.fleet  # events about no step
         self.faults: list[Fault] = fold.faults
         self.phases: list[Phase] = fold.phases
@@ -101,6 +102,11 @@ class History:
         with Path(path).open(encoding="utf-8", errors="replace", newline="\n") as lines:
             fold.read(lines)
         return cls(Path(path), fold)
+
+    @cached_property
+    def eventful(self) -> list[Trace]:
+        """Steps with events other than submitted, claimed, completed, each once, in this order."""
+        return [trace for trace in self.steps.values() if trace.events and not trace.ordinary]
 
     def records(self) -> Iterator[tuple[int, Record]]:
         """Every readable line as it stands, with its number."""

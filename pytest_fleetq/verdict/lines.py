@@ -1,7 +1,8 @@
 """Lines of a history file, one by one."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from sys import intern
 from typing import Any, TypeAlias
 
 from pytest_fleetq.verdict.records import NOTHING, Happened, Operation, Outcome
@@ -14,36 +15,50 @@ _decode = json.JSONDecoder().raw_decode
 def decode(text: str) -> Record | None:
     """The record of one line; None if it is damaged."""
     try:
-        record, end = _decode(text)
-        if end + 1 != len(text) and text[end:].strip():
-            return None  # two writers met in one line
-    except ValueError:
-        return _decode_loosely(text)
-    return record if isinstance(record, dict) and "type" in record else None
-
-
-def _decode_loosely(text: str) -> Record | None:
-    """With white space in front, which the fast way does not take."""
-    try:
         record = json.loads(text)
     except ValueError:
         return None
-    return record if isinstance(record, dict) and "type" in record else None
+    return record if isinstance(record, dict) else None
+
+
+def decode_all(texts: Sequence[str]) -> Sequence[Record | int | None]:
+    """The records of some lines, None for damaged ones.
+
+    Several at once, because their keys are then made once, which saves a quarter of the time. A
+    text may also be a number, for a line that need not be read.
+    """
+    try:
+        # The lines' ends stay: within a string that was torn they are an error.
+        records, _ = _decode(f"[{','.join(texts)}]")
+    except ValueError:
+        records = []
+    if len(records) == len(texts):
+        return list(records)
+    return [0 if text == "0" else decode(text) for text in texts]
 
 
 def records_in(lines: Iterable[str]) -> Iterator[tuple[int, Record]]:
     """Readable records with their line numbers, from 1."""
     for number, text in enumerate(lines, 1):
         record = decode(text)
-        if record is not None:
+        if record is not None and "type" in record:
             yield number, record
 
 
 def happened(line: int, record: Record) -> Happened:
+    get = record.get
+    queue, holder = get("queue"), get("holder")
     return Happened(
-        record["seq"], record["at"], record["event"], record.get("queue"), record.get("holder"),
-        record.get("term"), record.get("detail") or NOTHING, line, record["t"],
-    )  # fmt: skip
+        record["seq"],
+        record["at"],
+        intern(record["event"]),
+        queue and intern(queue),
+        holder and intern(holder),
+        get("term"),
+        get("detail") or NOTHING,
+        line,
+        record["t"],
+    )
 
 
 def operation(

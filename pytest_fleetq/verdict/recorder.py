@@ -111,10 +111,15 @@ class Recorder:
 
     def event(self, event: "Event") -> None:
         """An event of the fleet's journal, as the client gave it."""
-        self._append(
-            "event", None, seq=event.seq, at=event.at, event=event.type, queue=event.queue,
-            holder=event.holder, term=event.term, step_ids=event.step_ids, detail=event.detail,
-        )  # fmt: skip
+        more = {
+            "queue": event.queue,
+            "holder": event.holder,
+            "term": event.term,
+            "step_ids": event.step_ids,
+            "detail": event.detail,
+        }
+        told = {key: value for key, value in more.items() if value}
+        self._append("event", None, seq=event.seq, at=event.at, event=event.type, **told)
 
     def fault_start(self, name: str, target: str, /, **settings: object) -> int:
         """A fault is about to be injected. → the id its effects and its end need"""

@@ -62,8 +62,6 @@ class Seen(NamedTuple):
     result: Any
     called: int
     line: int
-    operation: str
-    about: Value  # everything the read said of it
 
 
 class Claimed(NamedTuple):
@@ -81,25 +79,46 @@ class Write(NamedTuple):
     operation: str
     holder: str
     fence: Any
+    result: Any
     called: int
     line: int
-    about: Value  # the item: result, error, retry_delay …
+    about: Value  # of a failure: its cause, error, retry_delay …
+
+
+class Submission(NamedTuple):
+    """How a submit described a step; shared by all that it described alike."""
+
+    kind: str | None
+    queue: str | None
+    run_at: float | None
+    retry: Value | None  # None: the default policy
 
 
 class Trace:
     """Everything a history tells of one step, in order."""
 
-    __slots__ = ("acknowledged", "asked", "claims", "events", "missing", "reads", "step", "writes")
+    __slots__ = (
+        "acknowledged",
+        "asked",
+        "claims",
+        "events",
+        "missing",
+        "ordinary",
+        "reads",
+        "step",
+        "writes",
+    )
 
     def __init__(self, step: StepId) -> None:
         self.step = step
         self.acknowledged = 0  # line of the first submit that returned this step
-        self.asked: Value | None = None  # how that submit described it
+        self.asked: Submission | None = None  # how that submit described it
         self.events: list[Happened] = []
+        self.ordinary = False  # submitted, claimed, completed: its events break no rule
         self.reads: list[Seen] = []
         self.claims: list[Claimed] = []
         self.writes: list[Write] = []
-        self.missing: list[tuple[int, int]] = []  # reads (called, line) that knew no such step
+        self.missing: tuple[int, int] | None = None  # the last read (called, line) that found none
 
 
 class Fault(NamedTuple):

@@ -6,11 +6,25 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.fleet import Pods
+from tests.cluster.launch import ForkServer, Launcher
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    server = ForkServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture
-def pods(tmp_path: Path) -> Iterator[Pods]:
-    fleet = Pods(tmp_path)
+def launcher(fork_server: ForkServer) -> Launcher:
+    """How the pods of a test are started."""
+    return fork_server.launch
+
+
+@pytest.fixture
+def pods(tmp_path: Path, launcher: Launcher) -> Iterator[Pods]:
+    fleet = Pods(tmp_path, launcher)
     try:
         yield fleet
     finally:

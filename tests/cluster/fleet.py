@@ -7,12 +7,10 @@ and says on timeout what was seen instead.
 import fcntl
 import json
 import os
-import selectors
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,10 +20,9 @@ import psutil
 from fleetq_server.client import Client
 from fleetq_server.model import Event, Holder, HolderStatus, Step, StepId
 from fleetq_server.store.sqlite import SqliteReader
+from tests.cluster.launch import Launcher, Process
 
-ROOT = Path(__file__).parents[2]
 HANDLERS = "tests.cluster.handlers"
-READY_WITHIN = 20.0
 SEEN_WITHIN = 15.0
 GLANCE = 0.005
 
@@ -44,33 +41,18 @@ def until(look: Callable[[], T], what: str, within: float = SEEN_WITHIN) -> T:
 class Pod:
     """One `fleetq serve`."""
 
-    def __init__(self, command: Sequence[str], log: Path) -> None:
+    def __init__(self, process: Process, log: Path) -> None:
+        self.process = process
         self.log_path = log
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("FLEET_Q_")}
-        with log.open("wb") as stderr:
-            self.process = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                env=environment,
-                start_new_session=True,  # so that what it starts can be found
-            )
-        self.pid = self.process.pid
+        self.pid = process.pid
         self.id = ""
         self.address = ""
 
     def await_ready(self) -> "Pod":
-        assert self.process.stdout is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(self.process.stdout, selectors.EVENT_READ)
-            spoke = selector.select(READY_WITHIN)
-        line = self.process.stdout.readline() if spoke else b""
-        if not line:
-            code = self.process.wait(5) if spoke else "still running"
-            raise AssertionError(f"pod not ready (exit status {code}); its log ends:\n{self.tail()}")
-        ready = json.loads(line)
+        ready = self.process.ready_line()
+        if ready is None:
+            status = self.process.wait(1)
+            raise AssertionError(f"pod not ready (exit status {status}); its log:\n{self.tail()}")
         assert (ready["event"], ready["pid"]) == ("ready", self.pid)
         self.id, self.address = ready["pod_id"], ready["address"]
         return self
@@ -89,11 +71,15 @@ class Pod:
     def alive(self) -> bool:
         return self.process.poll() is None
 
+    def send(self, number: int) -> None:
+        if self.alive:
+            os.kill(self.pid, number)
+
     def kill(self) -> float:
         """→ the monotonic time of death."""
-        self.process.kill()
+        self.send(signal.SIGKILL)
         at = time.monotonic()
-        self.process.wait(10)
+        self.exit_status()
         return at
 
     def await_stopped(self) -> None:
@@ -101,16 +87,15 @@ class Pod:
         until(lambda: status() == psutil.STATUS_STOPPED, f"pod {self.pid} stopped")
 
     def thaw(self) -> None:
-        self.process.send_signal(signal.SIGCONT)
+        self.send(signal.SIGCONT)
 
     def ask_to_end(self, number: int = signal.SIGTERM) -> None:
-        self.process.send_signal(number)
+        self.send(number)
 
     def exit_status(self, within: float = SEEN_WITHIN) -> int:
-        try:
-            return self.process.wait(within)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"pod still runs after {within:g} s:\n{self.tail()}") from None
+        status = self.process.wait(within)
+        assert status is not None, f"pod still runs after {within:g} s:\n{self.tail()}"
+        return status
 
     def relatives(self) -> list[psutil.Process]:
         """Every live process of its group: itself and what it started."""
@@ -126,8 +111,9 @@ class Pod:
 class Pods:
     """A fleet over one new store in one directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, launch: Launcher) -> None:
         self.directory = directory
+        self._launch = launch
         self.store = directory / "fleet.db"
         self.url = f"sqlite:///{self.store}"
         self.journal = directory / "journal"
@@ -146,12 +132,12 @@ class Pods:
         return [pod.await_ready() for pod in spawned]
 
     def spawn(self, handlers: str = HANDLERS, **settings: object) -> Pod:
-        command = [sys.executable, "-m", "fleetq_server.cli.main", "serve", "--store", self.url]
-        command += ["--log-format", "json"]
-        command += ["--handlers", handlers] if handlers else []
+        arguments = ["--store", self.url, "--log-format", "json"]
+        arguments += ["--handlers", handlers] if handlers else []
         for name, value in settings.items():
-            command += [f"--{name.replace('_', '-')}", str(value)]
-        pod = Pod(command, self.directory / f"pod-{len(self.all)}.log")
+            arguments += [f"--{name.replace('_', '-')}", str(value)]
+        log = self.directory / f"pod-{len(self.all)}.log"
+        pod = Pod(self._launch(arguments, log), log)
         self.all.append(pod)
         return pod
 
@@ -190,6 +176,12 @@ class Pods:
             self._reader = SqliteReader(self.store)
         return self._reader
 
+    def close_reader(self) -> None:
+        """Before the files are changed from outside."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
     def step(self, step_id: str) -> Step:
         step = self.reader.get_step(StepId(int(step_id)))
         assert step is not None
@@ -223,7 +215,7 @@ class Pods:
     def freeze(self, pod: Pod) -> float:
         """Between two of its writes. → the monotonic time"""
         with self.cut_off():
-            pod.process.send_signal(signal.SIGSTOP)
+            pod.send(signal.SIGSTOP)
             pod.await_stopped()
             return time.monotonic()
 
@@ -260,6 +252,10 @@ class Pods:
 
     # --- the end ---
 
+    def ends(self) -> Counter[str]:
+        """How often each step was recorded as completed."""
+        return Counter(str(s) for event in self.events("completed") for s in event.step_ids)
+
     def tells_of(self, step: str) -> list[tuple[str, int]]:
         """(event, attempt) of one step, in order."""
         return [(line["event"], line["attempt"]) for line in self.told(step=step)]
@@ -273,12 +269,9 @@ class Pods:
                 pod.ask_to_end()
         deadline = time.monotonic() + 5
         for pod in self.all:
-            try:
-                pod.process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            if pod.process.wait(max(0.0, deadline - time.monotonic())) is None:
                 pod.kill()
-            if pod.process.stdout is not None:
-                pod.process.stdout.close()
+            pod.process.close()
         self._check_nothing_runs()
         self._check_store()
 

@@ -79,6 +79,21 @@ def test_people_see_what_happened_and_when(many_files: Path) -> None:
     assert "Each of 301 files has exactly one recorded result" in done.stdout
 
 
+def test_what_lies_in_the_current_directory_is_not_run(tmp_path: Path, many_files: Path) -> None:
+    for name in ("queue", "secrets", "sqlite3", "click"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the wrong place')")
+    command = [sys.executable, "-P", *DEMO[1:], str(many_files), "--pods", "2"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=ENDS_WITHIN,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_directory_without_files_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     done = run_demo(str(tmp_path), "--json")

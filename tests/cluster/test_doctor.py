@@ -155,13 +155,25 @@ def test_each_unsoundness_is_named(store: Path, statement: str, name: str, told:
     assert contents(store.parent) == before
 
 
-def test_a_damaged_file_is_a_finding_not_a_failure(store: Path) -> None:
-    whole = store.read_bytes()
-    half = len(whole) // 2
-    store.write_bytes(whole[:half] + b"\xff" * (len(whole) - half))
+def damage(store: Path, table: str) -> None:
+    db = apsw.Connection(str(store))
+    sql = "SELECT rootpage FROM sqlite_schema WHERE name = ?"
+    page = int(str(db.execute(sql, (table,)).get))
+    size = int(db.pragma("page_size"))
+    db.close()
+    with store.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+
+
+@pytest.mark.parametrize(
+    ("table", "name"), [("bodies", "structure"), ("steps", "contents"), ("holders", "structure")]
+)
+def test_damage_is_a_finding_not_a_failure(store: Path, table: str, name: str) -> None:
+    damage(store, table)
     code, checks = examine(store)
-    assert (code, checks["structure"]["level"]) == (1, "problem")
-    assert "keep a copy" in checks["structure"]["advice"]
+    assert (code, checks[name]["level"]) == (1, "problem")
+    assert "keep a copy" in checks[name]["advice"]
 
 
 def test_a_database_of_another_program_is_not_taken_for_a_store(tmp_path: Path) -> None:

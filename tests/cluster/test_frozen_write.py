@@ -10,7 +10,12 @@ QUICK = {"heartbeat_interval_seconds": 0.2, "dead_pod_threshold_seconds": 1.0}
 
 
 @pytest.mark.parametrize(
-    "point", ["store.before_begin=stop@15", "store.between_statements=stop@150", "store.before_commit=stop@15"]
+    "point",
+    [
+        "store.before_begin=stop@15",
+        "store.between_statements=stop@150",
+        "store.before_commit=stop@15",
+    ],
 )
 def test_a_pod_stopped_inside_a_write_does_not_silence_the_others(pods: Pods, point: str) -> None:
     frozen = pods.start(failpoints=point, **QUICK)

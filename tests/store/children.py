@@ -1,26 +1,40 @@
 """Real processes that share a store, and what they say before they die."""
 
+import functools
 import multiprocessing
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-# The server process has imported the store but opened nothing: a child costs a fork.
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(
-    ["pytest", "hypothesis.stateful", "tests.store.driver", "tests.store.children"]
-)
+PRELOAD = ["pytest", "hypothesis.stateful", "tests.store.driver", "tests.store.children"]
+ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
 
 Say = Callable[[Any], None]
 
 
+@functools.cache
+def _start_server() -> None:
+    """It has imported the store but opened nothing: a child costs a fork."""
+    CONTEXT.set_forkserver_preload(PRELOAD)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(
+            "PYTHONPATH", str(ROOT), prepend=os.pathsep
+        )  # it preloads before it is told sys.path
+        forkserver.ensure_running()
+
+
 class Child:
     def __init__(self, target: Callable[..., None], *args: Any) -> None:
+        _start_server()
         self._inbox, theirs = CONTEXT.Pipe(duplex=False)
         self.process = CONTEXT.Process(target=_run, args=(target, theirs, args))
         self.process.start()

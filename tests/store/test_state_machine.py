@@ -249,7 +249,7 @@ def test_a_store_does_what_plain_python_does(backend: str) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("backend", sorted(BACKENDS))
 def test_a_store_does_what_plain_python_does_for_long(backend: str) -> None:
-    _run(backend, settings(QUICK, max_examples=400, stateful_step_count=80))
+    _run(backend, settings(QUICK, max_examples=200, stateful_step_count=80))
 
 
 def _run(backend: str, how: settings) -> None:

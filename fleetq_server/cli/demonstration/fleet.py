@@ -16,6 +16,7 @@ from fleetq_server.model import Counts, StepId
 BATCH = 100
 STALL_SECONDS = 60.0
 SLOW_DISK = 20e6  # bytes/s; a file so large takes its time in silence
+RESULTS_PER_SECOND = 1000  # at the least
 MOST_AT_ONCE = 16
 ROUNDS = 30  # a pod needs at least so many to do its share, so that there is a half-way
 
@@ -60,7 +61,8 @@ async def run_fleet(
         finally:
             submitting.cancel()
             following.cancel()
-        run.results = (await client.wait(run.step_ids, timeout=STALL_SECONDS)).results
+        patience = STALL_SECONDS + len(files) / RESULTS_PER_SECOND
+        run.results = (await client.wait(run.step_ids, timeout=patience)).results
         run.counts = (await client.stats()).totals
     return run
 

@@ -20,13 +20,17 @@ def audit(run: Run) -> Audit:
         counted = dict(zip(NAMES, states, strict=True))
         problems.extend(_compare(f"{queue}/{kind}", counted, scanned.get(lane, {})))
         if submitted != sum(states) + pruned:
-            problems.append(f"{queue}/{kind}: {submitted} submitted, {sum(states) + pruned} accounted for")
+            problems.append(
+                f"{queue}/{kind}: {submitted} submitted, {sum(states) + pruned} accounted for"
+            )
         for name, count in (*counted.items(), ("submitted", submitted), ("pruned", pruned)):
             total[name] += count
     problems.extend(_strays(run))
     found = {name: sum(lane.get(name, 0) for lane in scanned.values()) for name in NAMES}
     known = sum(found.values()) + total["pruned"]
-    return Audit(Counts(**total), Counts(**found, submitted=known, pruned=total["pruned"]), tuple(problems))
+    return Audit(
+        Counts(**total), Counts(**found, submitted=known, pruned=total["pruned"]), tuple(problems)
+    )
 
 
 def _compare(lane: str, counted: dict[str, int], scanned: dict[str, int]) -> list[str]:

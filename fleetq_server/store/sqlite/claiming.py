@@ -43,7 +43,9 @@ def ready_lanes(tx: Tx, op: ClaimSteps) -> list[int]:
     tx.show_ready()
     found = _lanes_above(tx, op, tx.lanes.turn)
     if tx.lanes.turn and len(found) < LANES_AT_ONCE:
-        found = [*found, *(lane for lane in _lanes_above(tx, op, 0) if lane <= tx.lanes.turn)][:LANES_AT_ONCE]
+        found = [*found, *(lane for lane in _lanes_above(tx, op, 0) if lane <= tx.lanes.turn)][
+            :LANES_AT_ONCE
+        ]
     tx.lanes.turn = found[-1] if len(found) == LANES_AT_ONCE else 0
     return found
 
@@ -84,11 +86,22 @@ def _fence(tx: Tx, op: ClaimSteps) -> Fence:
 
 
 def _read(tx: Tx, ids: str, fence: Fence, *, as_of_now: bool = False) -> list[Claim]:
-    """Claims held already or, as of now, about to be: at most CLAIM_BYTES of payload, and always one."""
+    """Claims held already or, as of now, about to be: CLAIM_BYTES of payload, or one claim."""
     claims: list[Claim] = []
     size = 0
     for row in tx.db.execute(SQL["claimed"], (ids,)):
-        step_id, lane, attempt, priority, timeout, created_at, claimed_at, payload, metadata, key = row
+        (
+            step_id,
+            lane,
+            attempt,
+            priority,
+            timeout,
+            created_at,
+            claimed_at,
+            payload,
+            metadata,
+            key,
+        ) = row
         size += len(payload)
         if size > CLAIM_BYTES and claims:
             break
@@ -98,9 +111,19 @@ def _read(tx: Tx, ids: str, fence: Fence, *, as_of_now: bool = False) -> list[Cl
         about = json.loads(metadata) if metadata else NO_METADATA
         claims.append(
             Claim(
-                step_id, fence, kind, queue, payload, about, key,
-                attempt, priority, timeout, created_at, claimed_at,
-            )  # fmt: skip
+                step_id,
+                fence,
+                kind,
+                queue,
+                payload,
+                about,
+                key,
+                attempt,
+                priority,
+                timeout,
+                created_at,
+                claimed_at,
+            )
         )
     return claims
 

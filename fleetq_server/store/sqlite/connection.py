@@ -1,6 +1,5 @@
 """Opening a fleet's database file: what is refused, what is set, and the schema."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,11 @@ from fleetq_server.store.sql import load_migrations
 WAL_RESET_FIXED = (3, 51, 3)
 WAL_RESET_BACKPORTS = {(3, 50): 7, (3, 44): 6}
 NETWORK_FILE_SYSTEMS = frozenset(
-    "nfs nfs4 cifs smb3 smbfs 9p afs ceph fuse.ceph fuse.sshfs glusterfs fuse.glusterfs lustre gfs2 ocfs2 beegfs".split()
+    {
+        *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs"),
+        *("ceph", "fuse.ceph", "fuse.sshfs", "glusterfs", "fuse.glusterfs"),
+        *("lustre", "gfs2", "ocfs2", "beegfs"),
+    }
 )
 BUSY_TIMEOUT_MS = 5000  # only ever met when something outside the fleet writes to the file
 
@@ -48,8 +51,8 @@ def check_refusals(path: Path) -> None:
     version = apsw.sqlite_lib_version()
     if has_wal_reset_bug(version):
         raise StoreRefused(
-            f"SQLite {version} can corrupt a database that several processes write (WAL reset, fixed in 3.51.3): "
-            "install apsw 3.51.3 or later"
+            f"SQLite {version} can corrupt a database that several processes write "
+            "(WAL reset, fixed in 3.51.3): install apsw 3.51.3 or later"
         )
     kind = file_system_of(path.parent.resolve())
     if kind in NETWORK_FILE_SYSTEMS:
@@ -75,7 +78,9 @@ def connect(path: Path, *, read_only: bool = False, vfs: str | None = None) -> a
         raise StoreRefused(f"{path} is not a SQLite database: choose another file") from error
     if mode != "wal":
         db.close()
-        raise StoreRefused(f"{path} cannot use WAL (journal mode is {mode}): put it on a local disk")
+        raise StoreRefused(
+            f"{path} cannot use WAL (journal mode is {mode}): put it on a local disk"
+        )
     for name, value in _settings(read_only):
         db.pragma(name, value)
     return db
@@ -83,7 +88,10 @@ def connect(path: Path, *, read_only: bool = False, vfs: str | None = None) -> a
 
 def _settings(read_only: bool) -> list[tuple[str, Any]]:
     return [
-        ("synchronous", "full"),  # never trust the compiled default: an acknowledged step survives power loss
+        (
+            "synchronous",
+            "full",
+        ),  # never trust the compiled default: an acknowledged step survives power loss
         ("wal_autocheckpoint", 0),  # the leader alone checkpoints
         ("mmap_size", 0),  # another process truncating the file would kill this one by SIGBUS
         ("temp_store", "memory"),
@@ -100,11 +108,12 @@ def migrate(db: apsw.Connection) -> int:
     newest = migrations[-1][0]
     if db.pragma("user_version") == newest:
         return newest
-    with _immediate(db):
+    with _Immediate(db):
         have = int(db.pragma("user_version"))
         if have > newest:
             raise StoreRefused(
-                f"the store has schema {have}, this version knows {newest}: install a newer pytest-fleetq"
+                f"the store has schema {have}, this version knows {newest}: "
+                "install a newer pytest-fleetq"
             )
         for number, script in migrations:
             if number > have:
@@ -113,8 +122,8 @@ def migrate(db: apsw.Connection) -> int:
     return newest
 
 
-class _immediate:
-    """BEGIN IMMEDIATE … COMMIT; a deferred transaction that turned writer could not wait its turn."""
+class _Immediate:
+    """BEGIN IMMEDIATE … COMMIT; a deferred transaction turned writer cannot wait its turn."""
 
     def __init__(self, db: apsw.Connection) -> None:
         self._db = db
@@ -131,6 +140,6 @@ class _immediate:
 
 def wal_bytes(path: Path) -> int:
     try:
-        return os.stat(f"{path}-wal").st_size
+        return Path(f"{path}-wal").stat().st_size
     except FileNotFoundError:
         return 0

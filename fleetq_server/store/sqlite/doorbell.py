@@ -11,7 +11,6 @@ from pathlib import Path
 
 from fleetq_server.store.sqlite.presence import fleet_directory
 
-
 # Two changes of a folder may carry the same time, as long as the kernel's clock does not tick.
 SETTLED_NS = 100_000_000
 
@@ -33,7 +32,7 @@ class SqliteDoorbell:
 
     def ring(self) -> None:
         with self._lock, contextlib.suppress(FileNotFoundError):
-            changed = os.stat(self._folder).st_mtime_ns
+            changed = self._folder.stat().st_mtime_ns
             if changed != self._seen_folder:
                 self._look_around()
                 if abs(time.time_ns() - changed) > SETTLED_NS:
@@ -44,7 +43,9 @@ class SqliteDoorbell:
                     os.write(bell, b"\0")
 
     def _look_around(self) -> None:
-        present = {name for name in os.listdir(self._folder) if name.endswith(".bell") and name != self._path.name}
+        present = {
+            bell.name for bell in self._folder.glob("*.bell") if bell.name != self._path.name
+        }
         for name in set(self._others) - present:
             os.close(self._others.pop(name))
         for name in present - set(self._others):

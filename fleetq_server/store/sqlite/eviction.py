@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-
 PATIENCE_SECONDS = 1.0
 
 

@@ -13,9 +13,19 @@ def register(tx: Tx, op: Register) -> HolderKey:
     if found := tx.run("find_holder", new.holder_id):
         key, status = found[0]
         if status in (HolderStatus.DEAD, HolderStatus.GONE):
-            raise LeaseLost("expired", "this holder was declared dead: begin anew with a new holder id")
+            raise LeaseLost(
+                "expired", "this holder was declared dead: begin anew with a new holder id"
+            )
         return HolderKey(key)
-    values = (new.holder_id, new.type, new.name, new.address, new.pid, new.version, new.max_parallelism)
+    values = (
+        new.holder_id,
+        new.type,
+        new.name,
+        new.address,
+        new.pid,
+        new.version,
+        new.max_parallelism,
+    )
     key = tx.run("insert_holder", *values, tx.now, tx.now)[0][0]
     about = {"type": new.type, "name": new.name, "address": new.address}
     tx.fleet_event("pod_joined", about, holder=new.holder_id)

@@ -28,7 +28,9 @@ def prune(tx: Tx, op: Prune) -> Pruned:
     cursor = tx.run("prune_cursor")[0][0]
     rows = tx.run("prunable", cursor, op.limit)
     limits = {COMPLETED: op.before, CANCELLED: op.before, FAILED: op.dead_before}
-    gone = [(row[0], row[1], row[2]) for row in rows if row[2] in limits and row[3] < limits[row[2]]]
+    gone = [
+        (row[0], row[1], row[2]) for row in rows if row[2] in limits and row[3] < limits[row[2]]
+    ]
     delete_steps(tx, gone)
     wrapped = len(rows) < op.limit
     position = 0 if wrapped else rows[-1][0]

@@ -1,8 +1,8 @@
 """Life and death of pods on one host, told by the kernel.
 
-Each holder keeps, in `<database>.fleet/`, a lock file it holds with flock and a FIFO it keeps open for
-writing. However the process ends, the kernel drops both: whoever watches the FIFO gets an event at
-once, and taking the lock is the proof. A process frozen or cut off keeps both, and is found by
+Each holder keeps, in `<database>.fleet/`, a lock file it holds with flock and a FIFO it keeps open
+for writing. However the process ends, the kernel drops both: whoever watches the FIFO gets an event
+at once, and taking the lock is the proof. A process frozen or cut off keeps both, and is found by
 its silence instead.
 """
 
@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 
@@ -73,10 +73,16 @@ class SqlitePresence:
         loop.add_reader(life, ended)
         return stop
 
+    def tidy(self, keep: Collection[str]) -> None:
+        for lock in self._folder.glob("*.lock"):
+            if lock.stem not in keep and self.proven_dead(lock.stem):
+                self.forget(lock.stem)
+
     def forget(self, holder_id: str) -> None:
-        for suffix in ("life", "lock"):
+        # A pod that goes on under another id keeps its bell.
+        for suffix in ("life", "lock") if holder_id in self._held else ("life", "lock", "bell"):
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._path(holder_id, suffix))
+                self._path(holder_id, suffix).unlink()
         for descriptor in self._held.pop(holder_id, ()):
             os.close(descriptor)
 

@@ -3,6 +3,7 @@ no read ever pins the WAL."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,12 @@ from fleetq_server.model import (
     StepState,
 )
 from fleetq_server.store.sqlite.audit import audit
-from fleetq_server.store.sqlite.connection import connect, file_system_of, has_wal_reset_bug, wal_bytes
+from fleetq_server.store.sqlite.connection import (
+    connect,
+    file_system_of,
+    has_wal_reset_bug,
+    wal_bytes,
+)
 from fleetq_server.store.sqlite.deadletters import filter_values
 from fleetq_server.store.sqlite.submitting import STATES, read_retry
 from fleetq_server.store.sqlite.tx import SQL, Row, json_ids
@@ -52,19 +58,35 @@ class SqliteReader:
         try:
             return self._db.execute(sql, values).fetchall()
         except apsw.Error as error:
-            raise StoreUnavailable(f"the store cannot be read ({type(error).__name__}); try again") from error
+            raise StoreUnavailable(
+                f"the store cannot be read ({type(error).__name__}); try again"
+            ) from error
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """Several statements that see the store as of one moment."""
+        try:
+            with self._db:
+                yield
+        except apsw.Error as error:
+            raise StoreUnavailable(
+                f"the store cannot be read ({type(error).__name__}); try again"
+            ) from error
 
     def version(self) -> int:
         return int(self._read("PRAGMA data_version")[0][0])
 
     def get_step(self, step_id: StepId) -> Step | None:
-        rows = self._run("read_step", step_id)
-        return _to_step(rows[0], self._attempts(step_id)) if rows else None
+        with self._snapshot():
+            rows = self._run("read_step", step_id)
+            return _to_step(rows[0], self._attempts(step_id)) if rows else None
 
     def _attempts(self, step_id: int) -> tuple[Attempt, ...]:
         return tuple(
             Attempt(number, holder, started, ended, Cause(cause), error, message)
-            for number, holder, started, ended, cause, error, message in self._run("read_attempts", step_id)
+            for number, holder, started, ended, cause, error, message in self._run(
+                "read_attempts", step_id
+            )
         )
 
     def list_steps(self, filter: StepFilter, after: StepId | None, limit: int) -> list[Step]:
@@ -126,25 +148,22 @@ class SqliteReader:
         return Leadership(term, holder_id, since)
 
     def stats(self) -> Stats:
-        queues = tuple(
-            QueueStats(row[0], bool(row[1]), Counts(*row[2:])) for row in self._run("queue_counts")
-        )
+        with self._snapshot():
+            rows, leadership = self._run("queue_counts"), self.leadership()
+            live_pods = self._run("count_live_pods")[0][0]
+        queues = tuple(QueueStats(row[0], bool(row[1]), Counts(*row[2:])) for row in rows)
         columns = zip(*(_columns(queue.counts) for queue in queues), strict=True)
         totals = Counts(*(sum(column) for column in columns))
         gauges = {"wal_bytes": float(wal_bytes(self.path))}
-        return Stats(totals, queues, self.leadership(), self._run("count_live_pods")[0][0], gauges)
+        return Stats(totals, queues, leadership, live_pods, gauges)
 
     def events(self, after: int, limit: int) -> list[Event]:
         rows = self._run("last_event") if after < 0 else self._run("read_events", after, limit)
         return [_to_event(row) for row in rows]
 
     def audit(self) -> Audit:
-        try:
-            with self._db:  # one snapshot for all of it
-                found = audit(self._run)
-        except apsw.Error as error:
-            raise StoreUnavailable(f"the store cannot be read ({type(error).__name__}); try again") from error
-        return found
+        with self._snapshot():
+            return audit(self._run)
 
     def health(self) -> Mapping[str, str | int | float | bool]:
         version = apsw.sqlite_lib_version()
@@ -152,7 +171,9 @@ class SqliteReader:
             "sqlite_version": version,
             "wal_reset_bug": has_wal_reset_bug(version),
             "journal_mode": str(self._db.pragma("journal_mode")),
-            "synchronous": {0: "off", 1: "normal", 2: "full", 3: "extra"}[self._db.pragma("synchronous")],
+            "synchronous": {0: "off", 1: "normal", 2: "full", 3: "extra"}[
+                self._db.pragma("synchronous")
+            ],
             "file_system": file_system_of(self.path.resolve().parent),
             "database_bytes": self.path.stat().st_size,
             "wal_bytes": wal_bytes(self.path),
@@ -177,22 +198,37 @@ def _columns(counts: Counts) -> tuple[int, ...]:
 
 
 def _to_holder(row: Row) -> Holder:
-    (key, holder_id, type, name, address, pid, version, parallelism, status, born, beat_at, beats, running) = row
+    key, holder_id, type_, name, address, pid, version, parallelism, status, *times = row
+    born_at, beat_at, beats, running = times
     return Holder(
-        HolderKey(key), holder_id, HolderType(type), name, address, pid, version, parallelism,
-        HolderStatus(status), born, beat_at, beats, running,
-    )  # fmt: skip
+        key=HolderKey(key),
+        holder_id=holder_id,
+        type=HolderType(type_),
+        name=name,
+        address=address,
+        pid=pid,
+        version=version,
+        max_parallelism=parallelism,
+        status=HolderStatus(status),
+        born_at=born_at,
+        beat_at=beat_at,
+        beats=beats,
+        running=running,
+    )
 
 
 def _to_event(row: Row) -> Event:
-    seq, at, type, queue, holder, term, steps, detail = row
-    step_ids = tuple(StepId(step_id) for step_id in json.loads(steps)) if steps else ()
-    return Event(seq, at, type, queue, holder, term, step_ids, json.loads(detail) if detail else {})
+    seq, at, type_, queue, holder, term, steps, detail = row
+    step_ids = tuple(map(StepId, json.loads(steps))) if steps else ()
+    return Event(
+        seq, at, type_, queue, holder, term, step_ids, json.loads(detail) if detail else {}
+    )
 
 
 def _to_step(row: Row, attempts: tuple[Attempt, ...]) -> Step:
-    (step_id, kind, queue, state, payload, metadata, priority, key, retry, timeout, attempt, failures, crashes,
-     created_at, run_at, claimed_at, finished_at, holder, cancel, progress, data, is_json, cause, error, message) = row  # fmt: skip
+    step_id, kind, queue, state, payload, metadata, priority, key, retry, timeout, *rest = row
+    attempt, failures, crashes, created_at, run_at, claimed_at, finished_at, *rest = rest
+    holder, cancel, progress, data, is_json, cause, error, message = rest
     return Step(
         step_id=StepId(step_id),
         kind=kind,

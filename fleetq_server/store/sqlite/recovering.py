@@ -52,7 +52,10 @@ def _recover(tx: Tx, rows: Sequence[Row], holder_id: str) -> None:
         ids = [step_id for step_id, _ in buried]
         tx.run("end_crashed", json_ids(ids), tx.now, FAILED)
         message = f"its holder died {tx.rules.max_crashes} times while running it"
-        tx.run_many("insert_dead", [(i, lane, Cause.CRASHED, "Crashed", message, tx.now) for i, lane in buried])
+        tx.run_many(
+            "insert_dead",
+            [(i, lane, Cause.CRASHED, "Crashed", message, tx.now) for i, lane in buried],
+        )
         tx.event("dead", ids, holder=holder_id)
         cancelled.extend(ids)
     tx.applied.ended.extend(StepId(step_id) for step_id in cancelled)
@@ -60,7 +63,17 @@ def _recover(tx: Tx, rows: Sequence[Row], holder_id: str) -> None:
 
 def _attempt(tx: Tx, row: Row, holder_id: str) -> tuple[object, ...]:
     step_id, _, _, _, attempt, claimed_at = row
-    return (step_id, None, attempt, holder_id, claimed_at, tx.now, Cause.CRASHED, "Crashed", "its holder died")
+    return (
+        step_id,
+        None,
+        attempt,
+        holder_id,
+        claimed_at,
+        tx.now,
+        Cause.CRASHED,
+        "Crashed",
+        "its holder died",
+    )
 
 
 def expired_attempts(tx: Tx, before: float, limit: int) -> list[Failure]:

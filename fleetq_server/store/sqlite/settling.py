@@ -9,8 +9,16 @@ from fleetq_server.backoff import retry_delay
 from fleetq_server.model import Ending, Failure, Fence, Release, StepId, Verdict
 from fleetq_server.store.base import Complete, Fail, ReleaseSteps
 from fleetq_server.store.sqlite.submitting import read_retry
-from fleetq_server.store.sqlite.tx import CANCELLED, CLAIMED, COMPLETED, FAILED, PENDING, SCHEDULED, Tx, json_ids
-
+from fleetq_server.store.sqlite.tx import (
+    CANCELLED,
+    CLAIMED,
+    COMPLETED,
+    FAILED,
+    PENDING,
+    SCHEDULED,
+    Tx,
+    json_ids,
+)
 
 _Done = set[tuple[int, int]]  # (step_id, fence): one call may hold an old and a new claim of a step
 
@@ -87,7 +95,11 @@ def fail_one(tx: Tx, item: Failure, *, keep_fence: bool = True) -> bool:
     state, run_at = FAILED, None
     if cancel:
         state = CANCELLED
-    elif item.retryable and item.error not in policy.non_retryable and failures + 1 < policy.max_attempts:
+    elif (
+        item.retryable
+        and item.error not in policy.non_retryable
+        and failures + 1 < policy.max_attempts
+    ):
         delay = item.retry_delay
         if delay is None:
             delay = retry_delay(policy, failures + 1, tx.rules.rng)
@@ -95,12 +107,26 @@ def fail_one(tx: Tx, item: Failure, *, keep_fence: bool = True) -> bool:
     finished_at = tx.now if state in (FAILED, CANCELLED) else None
     fence = item.fence if keep_fence else None
     tx.run("end_failed_attempt", item.step_id, state, run_at, finished_at, fence)
-    record = (fence, attempt, holder or "", claimed_at, tx.now, item.cause, item.error, item.message)
+    record = (
+        fence,
+        attempt,
+        holder or "",
+        claimed_at,
+        tx.now,
+        item.cause,
+        item.error,
+        item.message,
+    )
     tx.run("insert_attempt", item.step_id, *record)
     if state == FAILED:
         tx.run("insert_dead", item.step_id, lane, item.cause, item.error, item.message, tx.now)
     tx.move(lane, CLAIMED, state)
-    tx.event({FAILED: "dead", CANCELLED: "cancelled"}.get(state, "retrying"), [item.step_id], lane, holder)
+    tx.event(
+        {FAILED: "dead", CANCELLED: "cancelled"}.get(state, "retrying"),
+        [item.step_id],
+        lane,
+        holder,
+    )
     if finished_at is not None:
         tx.applied.ended.append(item.step_id)
     tx.applied.made_ready |= state == PENDING
@@ -109,7 +135,10 @@ def fail_one(tx: Tx, item: Failure, *, keep_fence: bool = True) -> bool:
 
 def ask(tx: Tx, items: Sequence[Release]) -> list[Verdict]:
     """What a write with each of these claims would meet now."""
-    rows = {row[0]: row for row in tx.run("standing_of_claims", json_ids(item.step_id for item in items))}
+    rows = {
+        row[0]: row
+        for row in tx.run("standing_of_claims", json_ids(item.step_id for item in items))
+    }
     return [_standing(rows.get(item.step_id), item.fence, None) for item in items]
 
 

@@ -46,6 +46,16 @@ RUN: Mapping[type, Callable[[Tx, Any], object]] = {
 }
 
 
+# What no repeat and no repair of the disk would mend.
+BUGS = (
+    apsw.SQLError,
+    apsw.BindingsError,
+    apsw.ConstraintError,
+    apsw.MismatchError,
+    apsw.MisuseError,
+)
+
+
 class SqliteStore:
     def __init__(
         self,
@@ -69,7 +79,9 @@ class SqliteStore:
             self._open()
         except apsw.Error as error:
             self._gate.close()
-            raise StoreUnavailable(f"the store cannot be opened ({type(error).__name__})") from error
+            raise StoreUnavailable(
+                f"the store cannot be opened ({type(error).__name__})"
+            ) from error
         except BaseException:
             self._gate.close()
             raise
@@ -90,20 +102,26 @@ class SqliteStore:
             with self._gate:
                 hit("store.before_begin")
                 self._db.execute("BEGIN IMMEDIATE")
-                tx = Tx(self._db, self._lanes, self._rules, self._clock.now() if now is None else now)
+                tx = Tx(
+                    self._db, self._lanes, self._rules, self._clock.now() if now is None else now
+                )
                 for op in ops:
                     tx.applied.answers.append(_answer(tx, op))
                     hit("store.between_ops")
-                for one in standing:
-                    grants.append((one, self._stand(tx, one)))
+                grants.extend((one, self._stand(tx, one)) for one in standing)
                 tx.finish()
                 tx.applied.next_due = tx.run("next_due")[0][0]
                 tx.applied.left_ready = tx.applied.made_ready and bool(claiming.any_ready(tx))
                 hit("store.before_commit")
                 self._db.execute("COMMIT")
+        except BUGS:
+            self._roll_back()
+            raise
         except (apsw.Error, OSError) as error:
             self._roll_back()
-            raise StoreUnavailable(f"the store did not take the write ({type(error).__name__}); try again") from error
+            raise StoreUnavailable(
+                f"the store did not take the write ({type(error).__name__}); try again"
+            ) from error
         except BaseException:
             self._roll_back()
             raise
@@ -157,7 +175,9 @@ class SqliteStore:
 
     def unblock(self) -> None:
         for pid in evict_stopped(self._gate.paths):
-            log.warning("killed a process that was stopped in the middle of a write", stopped_pid=pid)
+            log.warning(
+                "killed a process that was stopped in the middle of a write", stopped_pid=pid
+            )
 
     def maintain(self) -> None:
         """A checkpoint once the WAL has grown enough. Under the gate: commits and checkpoints of

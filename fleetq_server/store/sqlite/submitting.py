@@ -7,7 +7,15 @@ from fleetq_server.errors import IdempotencyConflict
 from fleetq_server.model import DEFAULT_RETRY, NewStep, RetryPolicy, StepId, StepState, Submitted
 from fleetq_server.store.base import Cancel, SetPaused, Submit
 from fleetq_server.store.digest import digest_step, digest_steps
-from fleetq_server.store.sqlite.tx import CANCELLED, CLAIMED, PENDING, SCHEDULED, SUBMITTED, Tx, json_ids
+from fleetq_server.store.sqlite.tx import (
+    CANCELLED,
+    CLAIMED,
+    PENDING,
+    SCHEDULED,
+    SUBMITTED,
+    Tx,
+    json_ids,
+)
 
 PROMOTE_AT_ONCE = 2000
 STATES = tuple(StepState)
@@ -22,7 +30,9 @@ def submit(tx: Tx, op: Submit) -> list[Submitted]:
     keyed = _keyed(tx, op.steps) if any(step.idempotency_key for step in op.steps) else {}
     answer = _insert(tx, op.steps, keyed)
     if op.request_id is not None:
-        tx.run("insert_request", "submit:" + op.request_id, digest, json.dumps(_pack(answer)), tx.now)
+        tx.run(
+            "insert_request", "submit:" + op.request_id, digest, json.dumps(_pack(answer)), tx.now
+        )
     return answer
 
 
@@ -44,7 +54,7 @@ def _pack(answer: list[Submitted]) -> object:
 
 
 def _keyed(tx: Tx, steps: Sequence[NewStep]) -> dict[int, StepId | int]:
-    """Index of each step whose key was used → the step it is, or the earlier index in this batch."""
+    """Index of each step whose key was used → the step it is, or its earlier place in here."""
     same: dict[int, StepId | int] = {}
     here: dict[tuple[str, str], tuple[int, bytes]] = {}
     for index, step in enumerate(steps):
@@ -59,7 +69,9 @@ def _keyed(tx: Tx, steps: Sequence[NewStep]) -> dict[int, StepId | int]:
         elif name in here:
             if here[name][1] != digest:
                 raise IdempotencyConflict(step.idempotency_key)
-            same[index] = -1 - here[name][0]  # negative: an index, known to be a step's only after the insert
+            same[index] = (
+                -1 - here[name][0]
+            )  # negative: an index, known to be a step's only after the insert
         else:
             here[name] = (index, digest)
     return same
@@ -76,7 +88,9 @@ def _insert(tx: Tx, steps: Sequence[NewStep], same: dict[int, StepId | int]) -> 
     for index, step in enumerate(steps):
         if index in same:
             known = same[index]
-            answer.append(Submitted(StepId(known) if known > 0 else answer[-1 - known].step_id, True))
+            answer.append(
+                Submitted(StepId(known) if known > 0 else answer[-1 - known].step_id, True)
+            )
             continue
         lane = tx.lane(step.queue, step.kind)
         state = SCHEDULED if step.run_at is not None and step.run_at > now else PENDING
@@ -106,7 +120,13 @@ def _insert(tx: Tx, steps: Sequence[NewStep], same: dict[int, StepId | int]) -> 
 def write_retry(retry: RetryPolicy) -> str | None:
     if retry is DEFAULT_RETRY or retry == DEFAULT_RETRY:
         return None
-    values = (retry.max_attempts, retry.initial_delay, retry.multiplier, retry.max_delay, retry.jitter)
+    values = (
+        retry.max_attempts,
+        retry.initial_delay,
+        retry.multiplier,
+        retry.max_delay,
+        retry.jitter,
+    )
     return json.dumps([*values, list(retry.non_retryable)])
 
 
@@ -145,7 +165,11 @@ def cancel(tx: Tx, op: Cancel) -> list[StepState | None]:
         tx.run("cancel_claimed", json_ids(claimed))
     ended = set(waiting)
     return [
-        None if step_id not in found else StepState.CANCELLED if step_id in ended else STATES[found[step_id][1]]
+        None
+        if step_id not in found
+        else StepState.CANCELLED
+        if step_id in ended
+        else STATES[found[step_id][1]]
         for step_id in op.step_ids
     ]
 

@@ -37,8 +37,8 @@ class Rules:
 
 @dataclass(slots=True)
 class Lanes:
-    """Lane numbers by name and back, and holders' ids by key. Neither is ever renumbered, so a cache
-    is safe; a rolled-back transaction drops it, for it may hold what never came to be."""
+    """Lane numbers by name and back, and holders' ids by key. Neither is ever renumbered, so a
+    cache is safe; a rolled-back transaction drops it, for it may hold what never came to be."""
 
     ids: dict[tuple[str, str], int] = field(default_factory=dict)
     names: dict[int, tuple[str, str]] = field(default_factory=dict)
@@ -152,7 +152,7 @@ class Tx:
         self._counts.clear()
 
     def _write_events(self) -> None:
-        for (type, queue, holder), ids in self._events.items():
-            self.run("insert_event", self.now, type, queue, holder, None, json_ids(ids), None)
+        for (kind, queue, holder), ids in self._events.items():
+            self.run("insert_event", self.now, kind, queue, holder, None, json_ids(ids), None)
         self._events.clear()
         self._claimed = False

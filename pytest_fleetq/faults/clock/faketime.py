@@ -93,6 +93,7 @@ class FalseClock:
 
 
 def _order(directory: Path, order: str) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
     new = directory / f"{NAME}.new"
     new.write_text(order + "\n")
     new.replace(directory / NAME)
@@ -111,7 +112,10 @@ class Opens:
         libc = ctypes.CDLL(None, use_errno=True)
         self._handle: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         # The folder, not the file: that is replaced.
-        if self._handle < 0 or libc.inotify_add_watch(self._handle, os.fsencode(directory), _IN_OPEN) < 0:
+        if (
+            self._handle < 0
+            or libc.inotify_add_watch(self._handle, os.fsencode(directory), _IN_OPEN) < 0
+        ):
             raise FaultUnavailable(f"inotify: {os.strerror(ctypes.get_errno())}")
         self._count = 0
         self._closed = False

@@ -2,23 +2,22 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_fleetq.faults.base import Fault, FleetView, PodView
 from pytest_fleetq.faults.clock.faketime import FalseClock
 from pytest_fleetq.faults.names import counted
 from pytest_fleetq.faults.orders import Orders
-from pytest_fleetq.faults.settings import state
 
 
 @dataclass
 class ClockFault(Fault):
-    """A FLEET-Q pod's clock obeys its control file, any other pod's libfaketime. Monotonic time stays
-    true: no operator and no time server can falsify it either."""
+    """A FLEET-Q pod's clock obeys its control file, any other pod's libfaketime. Monotonic time
+    stays true: no operator and no time server can falsify it either."""
 
     colour = "#393"
-    _orders: Orders = state(Orders)
-    _clocks: list[FalseClock] = state(list)
+    _orders: Orders = field(default_factory=Orders)
+    _clocks: list[FalseClock] = field(default_factory=list)
 
     @abstractmethod
     def orders(self) -> Mapping[str, float]:
@@ -28,7 +27,7 @@ class ClockFault(Fault):
     def falsify(self, clock: FalseClock) -> None:
         """Another pod's."""
 
-    def start(self, fleet: FleetView, pods: Sequence[PodView]) -> None:
+    def start(self, _fleet: FleetView, pods: Sequence[PodView]) -> None:
         for pod in pods:
             if not pod.alive:
                 continue

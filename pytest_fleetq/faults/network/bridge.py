@@ -1,10 +1,9 @@
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_fleetq.faults.base import Fault, FleetView, PodView
 from pytest_fleetq.faults.errors import BadTarget
 from pytest_fleetq.faults.network.hearing import Cuts, bridge
-from pytest_fleetq.faults.settings import state
 
 
 @dataclass
@@ -17,7 +16,7 @@ class Bridge(Fault):
     needs_links = True
     usual_target = "all"
     silent: bool = False
-    _cuts: Cuts = state(Cuts)
+    _cuts: Cuts = field(default_factory=Cuts)
 
     def start(self, fleet: FleetView, pods: Sequence[PodView]) -> None:
         if len(pods) < 3:

@@ -1,7 +1,7 @@
 """Who hears whom, and how the links are made to obey.
 
-A pattern is the set of pairs (listener, speaker) in which the listener hears nothing. Each link is a
-connection's way from a source to a target: what the source says flows upstream, the answers downstream.
+A pattern is the set of pairs (listener, speaker) in which the listener hears nothing. A link leads
+from a source to a target: what the source says flows upstream, the answers downstream.
 """
 
 from collections.abc import Iterable, Sequence, Set
@@ -31,12 +31,15 @@ def bridge(names: Sequence[str]) -> set[tuple[str, str]]:
 
 
 def ring(names: Sequence[str]) -> set[tuple[str, str]]:
-    """Everybody hears a majority, and no two the same one: those next to them in the ring. With 5 it
-    is the neighbour on either side; with 3 only the next, who does not hear back."""
+    """Everybody hears a majority, and no two the same one: those next to them in the ring. With 5
+    it is the neighbour on either side; with 3 only the next, who does not hear back."""
     size = len(names)
     near = {_step(number, size) for number in range(size // 2 + 1)}
     return {
-        (names[i], names[(i + far) % size]) for i in range(size) for far in range(size) if far not in near
+        (names[i], names[(i + far) % size])
+        for i in range(size)
+        for far in range(size)
+        if far not in near
     }
 
 
@@ -61,8 +64,8 @@ class Cuts:
         self._seen: dict[Edge, int] = {}
 
     def impose(self, fleet: FleetView, silence: Deafness, *, quietly: bool) -> None:
-        """Connections over a link of which both ends are deaf are reset, and none is taken; `quietly`,
-        or if only one is, they stay and what was said waits, as when packets are lost."""
+        """Connections over a link of which both ends are deaf are reset, and none is taken;
+        `quietly`, or if only one is, they stay and what is said waits, as if packets were lost."""
         self._links = fleet.links
         for edge in fleet.links.edges():
             self._impose(fleet.links, edge, silence, quietly)
@@ -80,8 +83,8 @@ class Cuts:
             links.cut(edge)
             return
         for stream in streams:
-            id = links.add_toxic(edge, "timeout", stream, {"timeout": 0})
-            self._toxics.append((edge, id))
+            added = links.add_toxic(edge, "timeout", stream, {"timeout": 0})
+            self._toxics.append((edge, added))
 
     def lift(self) -> None:
         self._look()
@@ -95,7 +98,11 @@ class Cuts:
 
     def effect(self) -> str | None:
         self._look()
-        met = [f"{source} → {target} {counted(n, 'time')}" for (source, target), n in self._seen.items() if n]
+        met = [
+            f"{source} → {target} {counted(n, 'time')}"
+            for (source, target), n in self._seen.items()
+            if n
+        ]
         return f"cut off: {', '.join(met)}" if met else None
 
     def _look(self) -> None:
@@ -105,7 +112,7 @@ class Cuts:
             self._seen[edge] = _refusals(self._links, edge) - self._before[edge]
         for edge in {edge for edge, _ in self._toxics}:
             hits = self._links.hits(edge)
-            self._seen[edge] = sum(hits.get(id, 0) for one, id in self._toxics if one == edge)
+            self._seen[edge] = sum(hits.get(toxic, 0) for at, toxic in self._toxics if at == edge)
 
 
 def _refusals(links: LinksView, edge: Edge) -> int:

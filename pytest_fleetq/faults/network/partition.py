@@ -1,9 +1,8 @@
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_fleetq.faults.base import Fault, FleetView, PodView
 from pytest_fleetq.faults.network.hearing import Cuts, apart, deaf, names_on
-from pytest_fleetq.faults.settings import state
 
 
 @dataclass
@@ -21,7 +20,7 @@ class Partition(Fault):
     hear: bool = False
     silent: bool = False
     client: bool = True
-    _cuts: Cuts = state(Cuts)
+    _cuts: Cuts = field(default_factory=Cuts)
 
     def __post_init__(self) -> None:
         if self.hear and not self.one_way:

@@ -1,23 +1,22 @@
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_fleetq.faults.base import Fault, FleetView, PodView
 from pytest_fleetq.faults.errors import BadTarget
 from pytest_fleetq.faults.network.hearing import Cuts, ring
-from pytest_fleetq.faults.settings import state
 
 
 @dataclass
 class Ring(Fault):
-    """Every pod hears a majority of the pods, and no two hear the same one. The client, and whatever is
-    not a target, hears everybody."""
+    """Every pod hears a majority of the pods, and no two hear the same one. The client, and
+    whatever is not a target, hears everybody."""
 
     name = "ring"
     colour = "#e80"
     needs_links = True
     usual_target = "all"
     silent: bool = False
-    _cuts: Cuts = state(Cuts)
+    _cuts: Cuts = field(default_factory=Cuts)
 
     def start(self, fleet: FleetView, pods: Sequence[PodView]) -> None:
         if len(pods) < 3:

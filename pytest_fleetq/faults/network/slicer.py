@@ -16,7 +16,8 @@ class Slicer(ToxicFault):
     delay: float = number(10.0)
 
     def attributes(self) -> Mapping[str, float]:
-        return {"average_size": self.average_size,
+        return {
+            "average_size": self.average_size,
             "size_variation": self.size_variation,
             "delay": self.delay,
         }

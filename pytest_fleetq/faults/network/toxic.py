@@ -2,15 +2,19 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pytest_fleetq.faults.base import Fault, FleetView, LinksView, PodView
 from pytest_fleetq.faults.errors import BadTarget
 from pytest_fleetq.faults.names import counted
-from pytest_fleetq.faults.settings import number, state
+from pytest_fleetq.faults.settings import number
 
-_STREAMS = {"upstream": ["upstream"], "downstream": ["downstream"], "both": ["upstream", "downstream"]}
+_STREAMS = {
+    "upstream": ["upstream"],
+    "downstream": ["downstream"],
+    "both": ["upstream", "downstream"],
+}
 
 
 @dataclass
@@ -24,8 +28,8 @@ class ToxicFault(Fault):
     stream: Literal["downstream", "upstream", "both"] = "downstream"
     toxicity: float = number(1.0, high=1)
     source: str = ""
-    _toxics: list[tuple[LinksView, tuple[str, str], str]] = state(list)
-    _seen: dict[str, int] = state(dict)
+    _toxics: list[tuple[LinksView, tuple[str, str], str]] = field(default_factory=list)
+    _seen: dict[str, int] = field(default_factory=dict)
 
     @abstractmethod
     def attributes(self) -> Mapping[str, float]:
@@ -38,26 +42,32 @@ class ToxicFault(Fault):
                 self._poison(fleet.links, edge)
         if not self._toxics:
             where = f" from {self.source!r}" if self.source else ""
-            raise BadTarget(f"fault {self.name!r}: no link{where} leads to or from {', '.join(names)}")
+            raise BadTarget(
+                f"fault {self.name!r}: no link{where} leads to or from {', '.join(names)}"
+            )
 
     def heal(self) -> None:
         self._look()
         while self._toxics:
-            links, _, id = self._toxics[-1]
-            links.remove_toxic(id)
+            links, _, toxic = self._toxics[-1]
+            links.remove_toxic(toxic)
             self._toxics.pop()
 
     def effect(self) -> str | None:
         self._look()
         total = sum(self._seen.values())
-        return f"{self.name} acted {counted(total, 'time')} on {counted(len(self._seen), 'link')}" if total else None
+        return (
+            f"{self.name} acted {counted(total, 'time')} on {counted(len(self._seen), 'stream')}"
+            if total
+            else None
+        )
 
     def _poison(self, links: LinksView, edge: tuple[str, str]) -> None:
         for stream in _STREAMS[self.stream]:
-            id = links.add_toxic(edge, self.name, stream, self.attributes(), self.toxicity)
-            self._toxics.append((links, edge, id))
+            toxic = links.add_toxic(edge, self.name, stream, self.attributes(), self.toxicity)
+            self._toxics.append((links, edge, toxic))
 
     def _look(self) -> None:
-        for links, edge, id in self._toxics:
-            if hits := links.hits(edge).get(id, 0):
-                self._seen[id] = hits
+        for links, edge, toxic in self._toxics:
+            if hits := links.hits(edge).get(toxic, 0):
+                self._seen[toxic] = hits

@@ -1,14 +1,14 @@
 import re
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_fleetq.faults import proc
 from pytest_fleetq.faults.base import Fault, FleetView, PodView
 from pytest_fleetq.faults.errors import FaultUnavailable
 from pytest_fleetq.faults.orders import Orders
 from pytest_fleetq.faults.process.ending import Ended
-from pytest_fleetq.faults.settings import number, state
+from pytest_fleetq.faults.settings import number
 
 _ACTION = re.compile(r"kill|exit|stop|raise|delay:[0-9]+(\.[0-9]+)?")
 
@@ -16,28 +16,32 @@ _ACTION = re.compile(r"kill|exit|stop|raise|delay:[0-9]+(\.[0-9]+)?")
 @dataclass
 class CrashAt(Fault):
     """A FLEET-Q pod does `action` when it comes to the failpoint `at` for the `nth` time from now;
-    with 0, each time. Actions: kill, exit, stop (SIGSTOP), raise, delay:SECONDS. Armed while the pod
-    runs; heals by starting again a pod that ended, and by SIGCONT to one that stopped."""
+    with 0, each time. Actions: kill, exit, stop (SIGSTOP), raise, delay:SECONDS. Armed while the
+    pod runs; heals by starting again a pod that ended, and by SIGCONT to one that stopped."""
 
     name = "crash_at"
     at: str = "store.before_commit"
     nth: int = number(1)
     action: str = "kill"
-    _orders: Orders = state(Orders)
-    _ended: Ended = state(Ended)
-    _pods: list[PodView] = state(list)
+    _orders: Orders = field(default_factory=Orders)
+    _ended: Ended = field(default_factory=Ended)
+    _pods: list[PodView] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z_]+\.[a-z_]+", self.at):
-            raise ValueError(f"at={self.at!r} must be a failpoint's name, such as store.before_commit")
+            raise ValueError(
+                f"at={self.at!r} must be a failpoint's name, such as store.before_commit"
+            )
         if not _ACTION.fullmatch(self.action):
             raise ValueError(
                 f"action={self.action!r} must be one of kill, exit, stop, raise, delay:SECONDS"
             )
 
-    def start(self, fleet: FleetView, pods: Sequence[PodView]) -> None:
+    def start(self, _fleet: FleetView, pods: Sequence[PodView]) -> None:
         if foreign := [pod.name for pod in pods if not pod.is_fleetq]:
-            raise FaultUnavailable(f"only FLEET-Q pods have failpoints, {', '.join(foreign)} does not")
+            raise FaultUnavailable(
+                f"only FLEET-Q pods have failpoints, {', '.join(foreign)} does not"
+            )
         spec = f"{self.at}={self.action}" + (f"@{self.nth}" if self.nth else "")
         for pod in pods:
             self._ended.watch(pod)
@@ -53,5 +57,7 @@ class CrashAt(Fault):
 
     def effect(self) -> str | None:
         # A pod that died before the heal died of this, or of another fault that says so itself.
-        died = self._ended.effect(f"crashed at {self.at}") if self.action in {"kill", "exit"} else None
+        died = (
+            self._ended.effect(f"crashed at {self.at}") if self.action in {"kill", "exit"} else None
+        )
         return died or self._orders.effect(f"failpoint:{self.at}")

@@ -1,9 +1,8 @@
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_fleetq.faults.base import Fault, FleetView, PodView
 from pytest_fleetq.faults.process.ending import Ended
-from pytest_fleetq.faults.settings import state
 
 
 @dataclass
@@ -13,9 +12,9 @@ class Kill(Fault):
 
     name = "kill"
     restart: bool = True
-    _ended: Ended = state(Ended)
+    _ended: Ended = field(default_factory=Ended)
 
-    def start(self, fleet: FleetView, pods: Sequence[PodView]) -> None:
+    def start(self, _fleet: FleetView, pods: Sequence[PodView]) -> None:
         for pod in pods:
             self._ended.end(pod, lambda pod: pod.kill())
 

@@ -1,10 +1,10 @@
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from pytest_fleetq.faults import proc
 from pytest_fleetq.faults.base import Fault, FleetView, PodView
-from pytest_fleetq.faults.settings import state
 from pytest_fleetq.faults.waiting import until
 
 
@@ -13,17 +13,17 @@ class Pause(Fault):
     """SIGSTOP: the pod hangs as a whole, and its connections with it. Heals by SIGCONT."""
 
     name = "pause"
-    _paused: list[PodView] = state(list)
-    _seen: dict[str, str] = state(dict)
+    _paused: list[PodView] = field(default_factory=list)
+    _seen: dict[str, str] = field(default_factory=dict)
 
-    def start(self, fleet: FleetView, pods: Sequence[PodView]) -> None:
+    def start(self, _fleet: FleetView, pods: Sequence[PodView]) -> None:
         for pod in pods:
             if not pod.alive:
                 continue
             self._paused.append(pod)
             pod.signal(signal.SIGSTOP)
             # Each thread stops at its own next chance; then the process as a whole is stopped.
-            until(lambda pod=pod: _stopped_or_gone(pod), f"{pod.name} stops", 5.0)
+            until(partial(_stopped_or_gone, pod), f"{pod.name} stops", 5.0)
             if pod.alive:
                 self._seen[pod.name] = proc.state(pod.pid)
 
@@ -32,7 +32,7 @@ class Pause(Fault):
             pod = self._paused[-1]
             if pod.alive:
                 pod.signal(signal.SIGCONT)
-                until(lambda pod=pod: not _stopped(pod), f"{pod.name} goes on", 5.0)
+                until(partial(_goes_on, pod), f"{pod.name} goes on", 5.0)
             self._paused.pop()
 
     def effect(self) -> str | None:
@@ -40,11 +40,9 @@ class Pause(Fault):
         return ", ".join(seen) or None
 
 
-def _stopped(pod: PodView) -> bool:
-    return proc.state(pod.pid) == "T"
+def _goes_on(pod: PodView) -> bool:
+    return proc.state(pod.pid) != "T"
 
 
 def _stopped_or_gone(pod: PodView) -> bool:
-    return not pod.alive or all(
-        proc.state(thread) in {"T", ""} for thread in proc.threads(pod.pid)
-    )
+    return not pod.alive or all(proc.state(thread) in {"T", ""} for thread in proc.threads(pod.pid))

@@ -1,9 +1,9 @@
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_fleetq.faults.base import Fault, FleetView, PodView
 from pytest_fleetq.faults.process.ending import Ended
-from pytest_fleetq.faults.settings import number, state
+from pytest_fleetq.faults.settings import number
 
 
 @dataclass
@@ -14,9 +14,9 @@ class Restart(Fault):
     name = "restart"
     graceful: bool = True
     grace: float = number(10.0)
-    _ended: Ended = state(Ended)
+    _ended: Ended = field(default_factory=Ended)
 
-    def start(self, fleet: FleetView, pods: Sequence[PodView]) -> None:
+    def start(self, _fleet: FleetView, pods: Sequence[PodView]) -> None:
         for pod in pods:
             self._ended.end(pod, self._end)
             pod.start()

@@ -3,12 +3,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_fleetq.faults import proc
 from pytest_fleetq.faults.base import Fault, FleetView, PodView
-from pytest_fleetq.faults.settings import number, state
+from pytest_fleetq.faults.settings import number
 from pytest_fleetq.faults.tether import tethered
 from pytest_fleetq.faults.waiting import until
 
@@ -23,15 +23,17 @@ class CpuHog(Fault):
     name = "cpu_hog"
     colour = "#777"
     processes: int = number(2, low=1, high=256)
-    _affinities: list[tuple[PodView, int, dict[int, set[int]]]] = state(list)
-    _hogs: list["subprocess.Popen[bytes]"] = state(list)
-    _burnt: dict[int, float] = state(dict)
+    _affinities: list[tuple[PodView, int, dict[int, set[int]]]] = field(default_factory=list)
+    _hogs: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    _burnt: dict[int, float] = field(default_factory=dict)
 
     @classmethod
     def unavailable(cls) -> str | None:
-        return None if hasattr(os, "sched_setaffinity") else "pinning processes to a CPU needs Linux"
+        return (
+            None if hasattr(os, "sched_setaffinity") else "pinning processes to a CPU needs Linux"
+        )
 
-    def start(self, fleet: FleetView, pods: Sequence[PodView]) -> None:
+    def start(self, _fleet: FleetView, pods: Sequence[PodView]) -> None:
         for pod in pods:
             if pod.alive:
                 cpu = self._pin(pod)

@@ -1,12 +1,12 @@
 import resource
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_fleetq.faults import proc
 from pytest_fleetq.faults.base import Fault, FleetView, PodView
 from pytest_fleetq.faults.resources.limits import Limits
-from pytest_fleetq.faults.settings import number, state
+from pytest_fleetq.faults.settings import number
 
 
 @dataclass
@@ -16,13 +16,15 @@ class FileDescriptors(Fault):
     name = "file_descriptors"
     colour = "#777"
     headroom: int = number(0)
-    _limits: Limits = state(lambda: Limits(resource.RLIMIT_NOFILE, "file descriptors"))
+    _limits: Limits = field(
+        default_factory=lambda: Limits(resource.RLIMIT_NOFILE, "file descriptors")
+    )
 
     @classmethod
     def unavailable(cls) -> str | None:
         return None if sys.platform.startswith("linux") else "limits of other processes need Linux"
 
-    def start(self, fleet: FleetView, pods: Sequence[PodView]) -> None:
+    def start(self, _fleet: FleetView, pods: Sequence[PodView]) -> None:
         for pod in pods:
             if pod.alive:
                 self._limits.lower(pod, lowest_limit(proc.descriptors(pod.pid), self.headroom))

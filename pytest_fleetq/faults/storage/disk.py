@@ -2,12 +2,11 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_fleetq.faults.base import Fault, FleetView, PodView
 from pytest_fleetq.faults.errors import FaultUnavailable
 from pytest_fleetq.faults.orders import Orders
-from pytest_fleetq.faults.settings import state
 from pytest_fleetq.faults.storage.strace import Traced
 
 
@@ -18,8 +17,8 @@ class DiskFault(Fault):
 
     colour = "#85c"
     path: str = ""
-    _orders: Orders = state(Orders)
-    _traced: Traced = state(Traced)
+    _orders: Orders = field(default_factory=Orders)
+    _traced: Traced = field(default_factory=Traced)
 
     @abstractmethod
     def orders(self) -> Mapping[str, float]:
@@ -53,6 +52,6 @@ class DiskFault(Fault):
     def _order(self, fleet: FleetView, pod: PodView) -> None:
         if not fleet.store.startswith("sqlite:"):
             raise FaultUnavailable(
-                f"{self.name} of a FLEET-Q pod is a fault of its SQLite file, and this store is none"
+                f"{self.name} of a FLEET-Q pod is a fault of its SQLite file; this store has none"
             )
         self._orders.give(pod, **self.orders())

@@ -1,8 +1,8 @@
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_fleetq.faults.base import PodView
-from pytest_fleetq.faults.settings import number, state
+from pytest_fleetq.faults.settings import number
 from pytest_fleetq.faults.storage.disk import DiskFault
 from pytest_fleetq.faults.storage.strace import WRITES
 from pytest_fleetq.faults.storage.tmpfs import Ballast, is_small_disk
@@ -16,7 +16,7 @@ class DiskFull(DiskFault):
 
     name = "disk_full"
     room: int = number(0)
-    _ballast: list[Ballast] = state(list)
+    _ballast: list[Ballast] = field(default_factory=list)
 
     def orders(self) -> Mapping[str, float]:
         return {"disk_full": self.room}

@@ -2,13 +2,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_fleetq.faults.base import Fault, FleetView, PodView
 from pytest_fleetq.faults.errors import FaultError, FaultUnavailable
 from pytest_fleetq.faults.names import counted
-from pytest_fleetq.faults.settings import state
 from pytest_fleetq.faults.storage.power_loss import database_of
 from pytest_fleetq.faults.tether import tethered
 
@@ -23,10 +22,10 @@ class HeldWriteLock(Fault):
     name = "held_write_lock"
     colour = "#85c"
     usual_target = "all"
-    _holders: list["subprocess.Popen[str]"] = state(list)
-    _waited: set[int] = state(set)
+    _holders: list["subprocess.Popen[str]"] = field(default_factory=list)
+    _waited: set[int] = field(default_factory=set)
 
-    def start(self, fleet: FleetView, pods: Sequence[PodView]) -> None:
+    def start(self, fleet: FleetView, _pods: Sequence[PodView]) -> None:
         if not fleet.store.startswith("sqlite:"):
             raise FaultUnavailable("held_write_lock is a fault of a SQLite store, and this is none")
         database = database_of(fleet.store).absolute()

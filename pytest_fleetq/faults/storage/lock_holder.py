@@ -26,23 +26,29 @@ def waiting_for(inodes: set[str]) -> set[int]:
     return found
 
 
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     database = sys.argv[1]
     # The first who wants to write takes the entrance and waits at the gate; the rest wait outside.
     entrance, gate = (
-        os.open(f"{database}.{name}", os.O_RDWR | os.O_CREAT, 0o666) for name in ("entrance", "gate")
+        os.open(f"{database}.{name}", os.O_RDWR | os.O_CREAT, 0o666)
+        for name in ("entrance", "gate")
     )
     fcntl.flock(gate, fcntl.LOCK_EX)
     inodes = {str(os.fstat(lock).st_ino) for lock in (entrance, gate)}
     db = apsw.Connection(database)
     db.set_busy_timeout(5000)
     db.execute("BEGIN IMMEDIATE")
-    print("held", flush=True)
+    _say("held")
     waited: set[int] = set()
     while not select.select([sys.stdin], [], [], GLANCE_SECONDS)[0]:
         waited |= waiting_for(inodes)
     db.execute("ROLLBACK")
-    print(json.dumps(sorted(waited)), flush=True)
+    _say(json.dumps(sorted(waited)))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -9,7 +9,7 @@ from pytest_fleetq.faults.base import Fault, FleetView, PodView
 from pytest_fleetq.faults.errors import FaultUnavailable
 from pytest_fleetq.faults.orders import Orders
 from pytest_fleetq.faults.process.ending import Ended
-from pytest_fleetq.faults.settings import number, state
+from pytest_fleetq.faults.settings import number
 from pytest_fleetq.faults.waiting import until
 
 # The server's own code, since only it can read what its file layer noted; in a process of its own.
@@ -25,9 +25,9 @@ print(lose_power(Path(database), random.Random(int(seed)) if seed else None))
 @dataclass
 class PowerLoss(Fault):
     """The host loses its power: all its FLEET-Q pods die at once, and what they wrote to the SQLite
-    file but never synced is gone. With `torn`, each lost write may have arrived, whole or in part, by
-    chance from `seed`. It strikes at the `nth` disk operation of a target from now; with 0, at once.
-    Hits the whole fleet, whatever the target. Heals by starting the pods again."""
+    file but never synced is gone. With `torn`, each lost write may have arrived, whole or in part,
+    by chance from `seed`. It strikes at the `nth` disk operation of a target from now; with 0, at
+    once. Hits the whole fleet, whatever the target. Heals by starting the pods again."""
 
     name = "power_loss"
     colour = "#85c"
@@ -36,9 +36,9 @@ class PowerLoss(Fault):
     seed: int = number(0)
     nth: int = number(0)
     within: float = number(10.0)
-    _orders: Orders = state(Orders)
-    _ended: Ended = state(Ended)
-    _lost: list[int] = state(list)
+    _orders: Orders = field(default_factory=Orders)
+    _ended: Ended = field(default_factory=Ended)
+    _lost: list[int] = field(default_factory=list)
 
     def start(self, fleet: FleetView, pods: Sequence[PodView]) -> None:
         if not fleet.store.startswith("sqlite:") or not all(pod.is_fleetq for pod in fleet.pods):

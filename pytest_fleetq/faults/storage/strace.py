@@ -1,8 +1,8 @@
 """A disk that fails for a process that knows nothing of it: strace makes its system calls fail.
 
 It is attached while the fault lasts and slows the process down, so never measure meanwhile. A file
-counts if the process has it open when the fault starts; what goes through io_uring or a memory map is
-not seen.
+counts if the process has it open when the fault starts; what goes through io_uring or a memory map
+is not seen.
 """
 
 import functools
@@ -60,7 +60,9 @@ class Strace:
         files = [Path(path)] if path else proc.written_files(pod.pid)
         if not files:
             self._folder.cleanup()
-            raise FaultUnavailable(f"{pod.name} has no regular file open that could fail; name a `path`")
+            raise FaultUnavailable(
+                f"{pod.name} has no regular file open that could fail; name a `path`"
+            )
         command = ["strace", "-f", "-qq", "-o", str(self._log), "-p", str(pod.pid)]
         for file in files:
             command += ["-P", str(file)]

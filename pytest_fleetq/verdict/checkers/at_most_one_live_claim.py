@@ -18,7 +18,7 @@ class AtMostOneLiveClaim:
 
     def check(self, history: History, _context: Context) -> Iterator[Finding]:
         gone = _gone(history)
-        for trace in history.steps.values():
+        for trace in history.eventful:
             yield from _overlaps(trace, gone)
 
 

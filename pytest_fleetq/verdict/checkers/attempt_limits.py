@@ -16,7 +16,7 @@ class AttemptLimits:
     needs_journal = True
 
     def check(self, history: History, context: Context) -> Iterator[Finding]:
-        for trace in history.steps.values():
+        for trace in history.eventful:
             yield from _excess(trace, context)
 
 

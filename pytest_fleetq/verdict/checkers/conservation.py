@@ -27,12 +27,12 @@ class Conservation:
 
     def check(self, history: History, context: Context) -> Iterator[Finding]:
         for trace in history.steps.values():
-            if trace.acknowledged:
+            if trace.acknowledged and (not trace.events or trace.missing):
                 yield from _lost(trace, history.journal_line)
             if trace.writes and history.journal_line:
                 yield from _forgotten_write(trace, history.journal_line)
-            if trace.events:
-                yield from _miscounted(trace)
+        for trace in history.eventful:
+            yield from _miscounted(trace)
         if context.only_recorded_clients:
             yield from _unexpected(history)
 
@@ -48,16 +48,16 @@ def _lost(trace: Trace, journal_line: int) -> Iterator[Finding]:
             return
     elif any(event.type in _DELETED for event in trace.events):
         return
-    for called, read in trace.missing:
-        if called > line:
-            problem = f"step {trace.step} is lost: acknowledged, and later it did not exist"
-            yield Finding(problem, trace.step, (line, read))
-            return
+    if trace.missing is not None and trace.missing[0] > line:
+        problem = f"step {trace.step} is lost: acknowledged, and later it did not exist"
+        yield Finding(problem, trace.step, (line, trace.missing[1]))
 
 
 def _forgotten_write(trace: Trace, journal_line: int) -> Iterator[Finding]:
-    types = {event.type for event in trace.events}
     for write in trace.writes:
+        if trace.ordinary and write.operation == "complete":
+            continue
+        types = {event.type for event in trace.events}
         if write.line < journal_line and types.isdisjoint(_RECORDED_AS[write.operation]):
             problem = (
                 f"step {trace.step}: {write.operation} by {write.holder} was accepted, "

@@ -24,7 +24,7 @@ class DlqTruth:
     def check(self, history: History, context: Context) -> Iterator[Finding]:
         graves = _graves(history)
         dead = []
-        for trace in history.steps.values():
+        for trace in history.eventful:
             if any(event.type == "dead" for event in trace.events):
                 dead.append(trace)
                 yield from _in_two_places(trace)

@@ -19,15 +19,15 @@ class ImmutableResults:
     needs_journal = False
 
     def check(self, history: History, _context: Context) -> Iterator[Finding]:
+        for trace in history.eventful:
+            yield from _changed(trace)
         for trace in history.steps.values():
-            if trace.events:
-                yield from _changed(trace)
             if trace.reads:
-                redriven = any(event.type == "redriven" for event in trace.events)
-                yield from _read_differently(trace, redriven)
-                yield from _not_as_written(trace)
-                if trace.reads[0].line < history.journal_line:
-                    yield from _not_as_recorded(trace, history.journal_line)
+                if len(trace.reads) > 1:
+                    yield from _read_differently(trace)
+                if trace.writes:
+                    yield from _not_as_written(trace)
+                yield from _not_as_recorded(trace, history.journal_line)
 
 
 def _changed(trace: Trace) -> Iterator[Finding]:
@@ -46,7 +46,8 @@ def _other_end(end: Happened) -> str:
     return "cancelled" if end.type == "completed" else "completed"
 
 
-def _read_differently(trace: Trace, redriven: bool) -> Iterator[Finding]:
+def _read_differently(trace: Trace) -> Iterator[Finding]:
+    redriven = not trace.ordinary and any(event.type == "redriven" for event in trace.events)
     first: Seen | None = None
     for seen in trace.reads:
         if redriven and seen.state == "FAILED":
@@ -72,12 +73,12 @@ def _said(seen: Seen) -> str:
 
 
 def _not_as_written(trace: Trace) -> Iterator[Finding]:
-    writes = [write for write in trace.writes if write.operation == "complete"]
-    results = [write.about.get("result") for write in writes]
-    if not writes or None in results:
-        return
     for seen in trace.reads:
-        if seen.state == "COMPLETED" and seen.result is not None and seen.result not in results:
+        if seen.state != "COMPLETED" or seen.result is None:
+            continue
+        writes = [write for write in trace.writes if write.operation == "complete"]
+        results = [write.result for write in writes]
+        if results and None not in results and seen.result not in results:
             problem = (
                 f"step {trace.step} was completed with {results[0]!r}, and read as {_said(seen)}"
             )
@@ -86,9 +87,11 @@ def _not_as_written(trace: Trace) -> Iterator[Finding]:
 
 
 def _not_as_recorded(trace: Trace, journal_line: int) -> Iterator[Finding]:
-    types = {event.type for event in trace.events}
     for seen in trace.reads:
-        if seen.line < journal_line and seen.state in TERMINAL and _ENDS[seen.state] not in types:
+        end = _ENDS.get(seen.state)
+        if end is None or seen.line >= journal_line or (trace.ordinary and end == "completed"):
+            continue
+        if not any(event.type == end for event in trace.events):
             problem = f"step {trace.step} was read as {seen.state}, which the journal does not know"
             yield Finding(problem, trace.step, (seen.line,))
             return

@@ -26,13 +26,12 @@ class NoSupersededWrite:
     needs_journal = False
 
     def check(self, history: History, _context: Context) -> Iterator[Finding]:
-        doubtful: _Doubtful | None = None
-        for trace in history.steps.values():
-            if trace.events:
-                yield from _without_claim(trace)
-            if trace.writes and _may_be_superseded(trace):
-                if doubtful is None:
-                    doubtful = _of_unknown_outcome(history)
+        for trace in history.eventful:
+            yield from _without_claim(trace)
+        suspects = [trace for trace in history.steps.values() if _may_be_superseded(trace)]
+        if suspects:
+            doubtful = _of_unknown_outcome(history)
+            for trace in suspects:
                 yield from _accepted_late(trace, doubtful)
 
 
@@ -56,7 +55,9 @@ def _without_claim(trace: Trace) -> Iterator[Finding]:
 
 
 def _may_be_superseded(trace: Trace) -> bool:
-    return len(trace.claims) > 1 or any(event.type == "recovered" for event in trace.events)
+    if len(trace.claims) > 1:
+        return bool(trace.writes)
+    return not trace.ordinary and any(event.type == "recovered" for event in trace.events)
 
 
 def _of_unknown_outcome(history: History) -> _Doubtful:

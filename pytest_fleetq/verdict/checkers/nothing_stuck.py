@@ -24,7 +24,7 @@ class NothingStuck:
         latest = end - context.grace
         if _healed(history, context) > latest:
             return  # it ended too soon to tell
-        left = [t for t in history.steps.values() if t.events and t.events[-1].type not in _OVER]
+        left = [trace for trace in history.eventful if trace.events[-1].type not in _OVER]
         if left:
             fleet = _Fleet(history, end)
             for trace in left:
@@ -78,7 +78,7 @@ class _Fleet:
 
 
 def kind_of(trace: Trace) -> object:
-    return None if trace.asked is None else trace.asked.get("kind")
+    return None if trace.asked is None else trace.asked.kind
 
 
 def _stuck(trace: Trace, fleet: _Fleet, latest: float, context: Context) -> Iterator[Finding]:
@@ -108,7 +108,7 @@ def _due(trace: Trace, last: Happened, context: Context) -> float:
         delays = [float(w.about.get("retry_delay") or 0.0) for w in trace.writes]
         failures = sum(event.type == "retrying" for event in trace.events)
         return last.seen + max([longest_delay(policy, failures), *delays])
-    run_at = trace.asked.get("run_at") if trace.asked is not None else None
+    run_at = trace.asked.run_at if trace.asked is not None else None
     if run_at is not None and last.type in ("submitted", "recovered", "released"):
         return last.seen + max(0.0, float(run_at) - last.at)
     return last.seen

@@ -11,8 +11,8 @@ def retry_of(trace: Trace, context: Context) -> Mapping[str, Any] | None:
     """The policy of a step, defaults filled in; None if its submit is not in the history."""
     if trace.asked is None:
         return None
-    asked = trace.asked.get("retry")
-    return {**context.default_retry, **asked} if asked else context.default_retry
+    own = trace.asked.retry
+    return {**context.default_retry, **own} if own else context.default_retry
 
 
 def shortest_delay(policy: Mapping[str, Any], failures: int) -> float:

@@ -21,9 +21,8 @@ class RetryDelays:
     def check(self, history: History, context: Context) -> Iterator[Finding]:
         doubt = any(fault.name.startswith("clock") for fault in history.faults)
         verdict = Verdict.UNKNOWN if doubt else Verdict.FAIL
-        for trace in history.steps.values():
-            if len(trace.events) > 3:  # one failure and two claims take more
-                yield from _hasty(trace, history, context, verdict)
+        for trace in history.eventful:
+            yield from _hasty(trace, history, context, verdict)
 
 
 def _hasty(trace: Trace, history: History, context: Context, verdict: Verdict) -> Iterator[Finding]:

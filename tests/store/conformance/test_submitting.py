@@ -1,6 +1,7 @@
 """What is submitted is there, once, under an id of its own."""
 
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 
@@ -151,6 +152,17 @@ def test_a_group_that_could_not_be_written_leaves_no_trace(
     assert fleet.recorded() == before
     (submitted,) = fleet.do(new)
     assert fleet.claim_one(pod, kinds=("new kind",)).step_id == submitted.step_id
+
+
+def test_a_bug_is_not_called_an_outage(fleet: Driver) -> None:
+    """Or every client would repeat the call for ever. Its group leaves no trace either."""
+    before = fleet.recorded()
+    text_for_bytes = NewStep("bad", payload=cast(bytes, "text"))
+    with pytest.raises(Exception, match=r"\w") as caught:
+        fleet.apply(Submit([NewStep("good")]), Submit([text_for_bytes]))
+    assert not isinstance(caught.value, FleetError)
+    assert fleet.recorded() == before
+    fleet.submit(NewStep("good"))
 
 
 def test_a_scheduled_step_waits_for_its_time_and_says_when_that_is(

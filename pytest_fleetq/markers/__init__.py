@@ -1,0 +1,1 @@
+"""The markers of the plugin, the same for every project."""

@@ -1,0 +1,133 @@
+"""The plugin's options. Each may be given in four places; the first of these that has it counts:
+
+1. the command line: `--fleetq-seed 7`
+2. the environment: `FLEETQ_SEED=7`
+3. the ini file: `fleetq_seed = 7`
+4. the default below
+
+A marker on a test (`@pytest.mark.fleetq(scope="module")`) comes before all of them, for that test.
+"""
+
+import os
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCOPES = ("function", "class", "module", "session")
+SEED_LIMIT = 2**32
+
+
+def _seed(text: str) -> int:
+    seed = int(text)
+    if not 0 <= seed < SEED_LIMIT:
+        raise ValueError
+    return seed
+
+
+def _yes(text: str) -> bool:
+    words = {
+        "1": True,
+        "true": True,
+        "yes": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "no": False,
+        "off": False,
+    }
+    return words[text.lower()]
+
+
+def _scope(text: str) -> str:
+    if text not in SCOPES:
+        raise ValueError
+    return text
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.replace("\n", ",").split(",") if name.strip())
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise ValueError
+    return seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    name: str
+    read: Callable[[str], Any]
+    default: Any
+    must_be: str
+    help: str
+    metavar: str = ""
+    is_flag: bool = False
+
+
+OPTIONS = (
+    Option("seed", _seed, None, f"a whole number from 0 up to {SEED_LIMIT - 1}",
+           "Seed of all chance in faults and schedules; a random one unless given.", "N"),
+    Option("keep", _yes, False, "true or false",
+           "Keep the folders of all clusters: history, faults, logs, store.", is_flag=True),
+    Option("dir", Path, None, "a folder",
+           "Where clusters have their folders; a temporary one unless given.", "DIR"),
+    Option("scope", _scope, "function", f"one of {', '.join(SCOPES)}",
+           "How long clusters live; `cluster` with the same arguments gives the same.", "SCOPE"),
+    Option("checkers", _names, (), "names, separated by commas",
+           "The only checkers to ask after each test; all default ones unless given.", "NAMES"),
+    Option("silence", _names, (), "names, separated by commas", "Checkers not to ask.", "NAMES"),
+    Option("timeout", _seconds, 10.0, "a number of seconds above 0",
+           "How long pods may take to get ready, and `wait_until` waits.", "SECONDS"),
+)  # fmt: skip
+
+
+def add_options(parser: pytest.Parser) -> None:
+    group = parser.getgroup("fleetq", "multi-pod tests (pytest-fleetq)")
+    for option in OPTIONS:
+        flag, ini = f"--fleetq-{option.name}", f"fleetq_{option.name}"
+        text = f"{option.help} Also {_variable(option)} or {ini} in the ini file."
+        if option.is_flag:
+            group.addoption(flag, dest=ini, action="store_const", const="true", help=text)
+        else:
+            group.addoption(flag, dest=ini, metavar=option.metavar, help=text)
+        parser.addini(ini, option.help, default="")
+
+
+def read_options(config: pytest.Config) -> Mapping[str, Any]:
+    """Raises: pytest.UsageError, naming the place and what would be right."""
+    found = {option.name: _read(config, option) for option in OPTIONS}
+    if found["seed"] is None:
+        found["seed"] = _shared_seed(config)
+    return found
+
+
+def _read(config: pytest.Config, option: Option) -> Any:
+    ini = f"fleetq_{option.name}"
+    places = (
+        (f"--fleetq-{option.name}", config.getoption(ini)),
+        (_variable(option), os.environ.get(_variable(option))),
+        (f"{ini} in {config.inipath and config.inipath.name}", str(config.getini(ini))),
+    )
+    for place, text in places:
+        if text:
+            try:
+                return option.read(text)
+            except (ValueError, KeyError):
+                raise pytest.UsageError(f"{place}={text!r} must be {option.must_be}") from None
+    return option.default
+
+
+def _variable(option: Option) -> str:
+    return f"FLEETQ_{option.name.upper()}"
+
+
+def _shared_seed(config: pytest.Config) -> int:
+    """Workers of xdist take the one of the process that started them."""
+    given: Mapping[str, Any] = getattr(config, "workerinput", {})
+    return int(given.get("fleetq_seed", random.SystemRandom().randrange(100_000)))

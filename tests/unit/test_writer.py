@@ -1,0 +1,181 @@
+"""One thread writes; what waits goes together, and nothing stops it."""
+
+import asyncio
+import fcntl
+import math
+import os
+import threading
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from fleetq_server import failpoints
+from fleetq_server.errors import Draining, InternalError, NotFound, Overloaded, StoreUnavailable
+from fleetq_server.model import BeatReply, NewStep
+from fleetq_server.store.base import Beat, Drain, Submit
+from tests.unit.pieces import Bench
+
+STEP = NewStep("wash")
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    one = Bench(tmp_path, max_waiting=50)
+    await one.begin()
+    yield one
+    failpoints.disarm()
+    await one.end()
+
+
+class Held:
+    """The gate, held from outside: the writer hangs at its next transaction."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._handle = os.open(f"{bench.store.path}.gate", os.O_RDWR)
+
+    def __enter__(self) -> None:
+        fcntl.flock(self._handle, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._handle)
+
+
+async def test_what_waits_is_written_together(bench: Bench) -> None:
+    with Held(bench):
+        first = asyncio.create_task(bench.submit(STEP))
+        await asyncio.sleep(0)
+        calls = [asyncio.create_task(bench.submit(STEP)) for _ in range(20)]
+        await asyncio.sleep(0)
+    await asyncio.gather(first, *calls)
+    assert len(bench.store.groups) <= 4
+    assert sum(len(group) for group in bench.store.groups) == 22
+
+
+async def test_a_refused_operation_leaves_its_group_alone(bench: Bench) -> None:
+    answers = await bench.writer.together((Submit((STEP,)), Drain("nobody"), Submit((STEP,))))
+    assert isinstance(answers[1], NotFound)
+    assert bench.reader.stats().totals.submitted == 2
+    with pytest.raises(NotFound):
+        await bench.writer.one(Drain("nobody"))
+
+
+async def test_too_much_is_refused_at_once_and_only_while_it_waits(bench: Bench) -> None:
+    with Held(bench):
+        blocked = asyncio.create_task(bench.submit(*[STEP] * 40))
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded) as refusal:
+            await bench.submit(*[STEP] * 11)
+        assert refusal.value.retry_after > 0
+        beat = asyncio.create_task(bench.writer.one(Beat(bench.key), internal=True))
+        await asyncio.sleep(0)
+    await asyncio.gather(blocked, beat)
+    assert len(await bench.submit(*[STEP] * 50)) == 50
+
+
+async def test_one_large_batch_is_taken_by_an_idle_writer(bench: Bench) -> None:
+    assert len(await bench.submit(*[STEP] * 200)) == 200
+
+
+async def test_a_store_that_fails_is_told_and_tried_again(bench: Bench) -> None:
+    failpoints.arm("store.before_commit=raise@1")
+    with pytest.raises(StoreUnavailable) as told:
+        await bench.submit(STEP)
+    assert "failpoint" not in str(told.value)
+    assert len(await bench.submit(STEP)) == 1
+    assert bench.reader.stats().totals.submitted == 1
+
+
+async def test_a_bug_costs_one_group_and_not_the_thread(bench: Bench) -> None:
+    with pytest.raises(InternalError) as told:
+        await bench.writer.one(object())  # type: ignore[arg-type]
+    assert "KeyError" in str(told.value)
+    assert len(await bench.submit(STEP)) == 1
+
+
+async def test_an_abandoned_call_is_written_all_the_same(bench: Bench) -> None:
+    with Held(bench):
+        call = asyncio.create_task(bench.submit(STEP))
+        await asyncio.sleep(0)
+        call.cancel()
+    assert len(await bench.submit(STEP)) == 1
+    assert bench.reader.stats().totals.submitted == 2
+
+
+class Beater:
+    """Beats as often as it can."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self.answers: list[BeatReply] = []
+        self.thread = ""
+
+    def due_at(self) -> float:
+        return 0.0 if len(self.answers) < 50 else math.inf
+
+    def make(self) -> Beat:
+        return Beat(self._bench.key)
+
+    def answered(self, reply: BeatReply, sent_at: float) -> None:
+        self.thread = threading.current_thread().name
+        self.answers.append(reply)
+
+
+async def test_it_beats_while_the_event_loop_is_blocked(bench: Bench) -> None:
+    beater = Beater(bench)
+    bench.writer.beat_for(beater)
+    deadline = time.monotonic() + 10
+    while len(beater.answers) < 50:  # the loop has no turn in here
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    assert all(reply.alive for reply in beater.answers)
+    assert beater.thread == "fleetq-writer"
+
+
+async def test_others_are_rung_for_what_is_left_or_due_sooner(tmp_path: Path) -> None:
+    rings = 0
+
+    def ring() -> None:
+        nonlocal rings
+        rings += 1
+
+    bench = Bench(tmp_path, ring=ring)
+    await bench.begin()
+    far, near = STEP._replace(run_at=2e9), STEP._replace(run_at=1.9e9)
+    expected = []
+    for step, told in ((STEP, True), (far, True), (far, False), (near, True), (far, False)):
+        before = rings
+        await bench.submit(step)
+        await bench.writer.one(Beat(bench.key), internal=True)  # the ring follows the answer
+        expected.append((rings > before, told))
+        if step is STEP:
+            await bench.writer.one(Beat(bench.key), internal=True)
+    await bench.end()
+    assert [rang for rang, _ in expected] == [told for _, told in expected]
+
+
+async def test_it_stops_after_what_is_queued(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    await bench.begin()
+    calls = [asyncio.create_task(bench.submit(STEP)) for _ in range(5)]
+    await asyncio.sleep(0)
+    assert await bench.writer.stop()
+    await asyncio.gather(*calls)
+    with pytest.raises(Draining):
+        await bench.submit(STEP)
+    bench.reader.close()
+    bench.store.close()
+
+
+async def test_a_write_that_hangs_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    await bench.begin()
+    with Held(bench):
+        call = asyncio.create_task(bench.submit(STEP))
+        await asyncio.sleep(0)
+        assert not await bench.writer.stop(0.05)
+    assert await bench.writer.stop(10)
+    await call
+    bench.reader.close()
+    bench.store.close()
