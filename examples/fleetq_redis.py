@@ -40,7 +40,7 @@ class Readonly(Fault):
     _pods: list = field(default_factory=list, init=False)
     _seen: str = field(default="", init=False)
 
-    def start(self, fleet, pods):
+    def start(self, _fleet, pods):
         for pod in pods:
             self._pods.append(pod)
             ask(pod, "CONFIG", "SET", "min-replicas-to-write", str(self.needed))

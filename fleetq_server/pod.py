@@ -186,7 +186,7 @@ class Pod:
             self._presence.forget(self.holder_id)
             self._bell.close()
             raise
-        self._bell.listen(self._writer.nudge)
+        self._bell.listen(self._writer.nudge, self._alerted)
         self._background(self._poll())
         if self._settings.faults:
             self._background(obey_failpoints(Path(self._settings.faults)))
@@ -265,6 +265,11 @@ class Pod:
         self._writer.beat_for(self._heartbeat)
         self._executor.start(self._key)
         self._leader.start(self._key)
+        self._bell.alert()  # the leader watches it from now on
+
+    def _alerted(self) -> None:
+        self._leader.stir()
+        self._heartbeat.hurry()
 
     def _rejoin_soon(self) -> None:
         self._writer.beat_for(None)
@@ -279,11 +284,14 @@ class Pod:
         await self._executor.idle()
         self._presence.forget(self.holder_id)
         self.holder_id = uuid.uuid4().hex
-        self._presence.hold(self.holder_id)
+        held = False
         while True:
             try:
+                if not held:
+                    self._presence.hold(self.holder_id)
+                held = True
                 await self._join()
-            except FleetError as error:
+            except (FleetError, OSError) as error:
                 log.warning("cannot join yet", cause=str(error))
                 await self._clock.sleep(self._settings.heartbeat_interval_seconds)
             else:
@@ -301,7 +309,7 @@ class Pod:
         self._waiting.committed(applied)
         self._fleet.committed(applied)
         if applied.cancelling:
-            self._bell.ring()
+            self._bell.alert(applied.cancelling)
             self._heartbeat.hurry()
             self._writer.nudge()
 

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from pytest_fleetq.cluster.fleet import Fleet
     from pytest_fleetq.cluster.plan import Command, Plan
     from pytest_fleetq.cluster.pod import Pod
-    from pytest_fleetq.cluster.standalone import Cluster
     from pytest_fleetq.faults.base import Fault
     from pytest_fleetq.injecting import Injector
+    from pytest_fleetq.standalone import Cluster
 
 __all__ = ["Cluster", "Command", "Fault", "Fleet", "Injector", "Plan", "Pod", "__version__"]
 
 _HOMES = {
-    "Cluster": "pytest_fleetq.cluster.standalone",
+    "Cluster": "pytest_fleetq.standalone",
     "Command": "pytest_fleetq.cluster.plan",
     "Fault": "pytest_fleetq.faults.base",
     "Fleet": "pytest_fleetq.cluster.fleet",

@@ -49,7 +49,10 @@ class Keeper:
         self._open = True
 
     def trial(self, item: pytest.Item) -> Trial:
-        return Trial(self._house, item.nodeid, item.path.parent, self._rules(item))
+        trial = Trial(self._house, item.nodeid, item.path.parent, self._rules(item))
+        if limit := _time_limit(item):
+            trial.watch(limit)
+        return trial
 
     def close(self) -> None:
         if self._open:
@@ -72,6 +75,16 @@ class Keeper:
             f"{told['scope']} {node.nodeid}" if node else "", names, silence, told["timeout"],
             node.addfinalizer if node else lambda _: None,
         )  # fmt: skip
+
+
+def _time_limit(item: pytest.Item) -> float:
+    """Seconds until pytest-timeout strikes; 0 for never."""
+    marker = item.get_closest_marker("timeout")
+    if marker is not None:
+        return float(marker.args[0] if marker.args else marker.kwargs.get("timeout") or 0)
+    if not item.config.pluginmanager.hasplugin("timeout"):
+        return 0.0
+    return float(item.config.getoption("timeout") or item.config.getini("timeout") or 0)
 
 
 def _home(item: pytest.Item, scope: str) -> pytest.Collector | None:

@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -170,7 +171,7 @@ class Injector:
         return Schedule.plan(faults, duration=duration, rate=rate, seed=chosen)
 
     def _inject_scheduled(self, fleet: Fleet) -> Inject:
-        def inject(name: str, target: Sequence[PodView], /, **settings: object) -> Injection:
+        def inject(name: str, target: Sequence[PodView], /, **settings: Any) -> Injection:
             injection = self(name, target, cluster=fleet, **settings)
             self._scheduled.append(injection)
             return injection

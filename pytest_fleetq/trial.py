@@ -5,6 +5,7 @@ Loaded when a test asks for `cluster` or `inject_failure`, and not before: it br
 
 import json
 import shlex
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ from pytest_fleetq.cluster.request import Request, make_request
 from pytest_fleetq.cluster.session import Session
 from pytest_fleetq.faults.registry import Registry
 from pytest_fleetq.injecting import Injector
-from pytest_fleetq.verdict import Checker, Context, Judgement, Verdict, choose, judge
+from pytest_fleetq.judging import judge_fleet
+from pytest_fleetq.verdict import Checker, Judgement, Verdict, choose
 
 FAULTS = "faults.json"
 
@@ -69,6 +71,7 @@ class Trial:
         self._folder = folder
         self._rules = rules
         self._owned: list[Fleet] = []
+        self._watch: threading.Timer | None = None
         self.inject = Injector(lambda: self.fleets, house.registry, f"{house.seed}:{nodeid}")
 
     # --- making clusters ---
@@ -119,6 +122,8 @@ class Trial:
         return problems
 
     def close(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
         problems = self.inject.heal_all()
         for fleet in self.fleets:
             entries = self.inject.timeline(fleet).entries
@@ -132,9 +137,7 @@ class Trial:
         checkers = self._checkers(fleet)
         if not checkers or fleet.ended:
             return []
-        fleet.drain_journal()
-        logs = {pod.name: pod.log for pod in fleet.pods if pod.log.exists()}
-        judgement = judge(fleet.history.path, checkers, Context(logs=logs))
+        judgement = judge_fleet(fleet, checkers)
         self.judgements.append((fleet, judgement))
         if judgement.verdict is Verdict.FAIL:
             return [judgement.describe()]
@@ -150,6 +153,17 @@ class Trial:
         return choose(names, silence=self._rules.silence, extra=self._house.checkers)
 
     # --- what people see ---
+
+    def watch(self, limit: float) -> None:
+        """Has the pods' logs shown shortly before pytest-timeout ends the test, or the process:
+        its method `thread` leaves no time for a report."""
+        self._watch = threading.Timer(max(limit - min(2.0, limit / 5), 0.01), self._show)
+        self._watch.daemon = True
+        self._watch.start()
+
+    def _show(self) -> None:
+        for title, text in self.sections():
+            sys.stderr.write(f"---- {title} ----\n{text}\n")
 
     @property
     def verdict(self) -> str:
@@ -181,15 +195,3 @@ class Trial:
             "fleetq_faults": self.inject.number,
             "fleetq_verdict": self.verdict,
         }
-
-
-class Watchdog:
-    """Shows what the pods said shortly before pytest-timeout ends the test, or the process."""
-
-    def __init__(self, limit: float, alarm: Callable[[], object]) -> None:
-        self._timer = threading.Timer(max(limit - min(2.0, limit / 5), 0.01), alarm)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def stop(self) -> None:
-        self._timer.cancel()

@@ -20,7 +20,7 @@ async def work(ctx: Context) -> dict[str, Any]:
 async def hold(ctx: Context) -> dict[str, Any]:
     """Ends when the test says so."""
     gate = Path(ctx.json()["gate"])
-    while not gate.exists():  # noqa: ASYNC110 - the signal comes from another process
+    while not gate.exists():
         await asyncio.sleep(0.01)
     return {"pid": os.getpid()}
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fleetq_server.errors import IdempotencyConflict
-from fleetq_server.model import Cause, RetryPolicy, StepState
+from fleetq_server.model import Cause, HolderType, RetryPolicy, StepState
 
 pytestmark = pytest.mark.integration
 
@@ -60,7 +60,7 @@ class TestMultiPodIntegration:
         terms = []
         for _ in range(4):
             leader = fleet.leader
-            eldest = next(pod for pod in fleet.client.pods() if pod.type == "POD")
+            eldest = next(pod for pod in fleet.client.pods() if pod.type is HolderType.POD)
             assert (eldest.pid, eldest.leader) == (leader.pid, True)
             terms.append(fleet.client.leader().term)
             leader.kill()
@@ -92,8 +92,10 @@ class TestMultiPodIntegration:
         gate = tmp_path / "gate"
         steps = fleet.client.submit("hold", [{"gate": str(gate)}] * 30)
         fleet.wait_until(lambda: fleet.client.stats().totals.claimed == 30, timeout=WITHIN)
-        victim = fleet.pods[1]
-        assert any(pod.pid == victim.pid and pod.running for pod in fleet.client.pods())
+        busy = fleet.wait_until(
+            lambda: [pod.pid for pod in fleet.client.pods() if pod.running], timeout=WITHIN
+        )
+        victim = next(pod for pod in fleet.pods if pod.pid in busy)
         inject_failure("kill", victim)
         gate.touch()
         result = finish(fleet, steps)
@@ -158,7 +160,9 @@ class TestEndToEndWorkflow:
             fleet.client.submit("keyed", [{**payload, "n": 1}], idempotency_keys=["order-7"])
         [outcome] = finish(fleet, first)
         # Handlers get a key of their own, the same for every attempt of a step, to pass on.
-        others = finish(fleet, fleet.client.submit("keyed", [{**payload, "fail": 2}] * 2, retry=SWIFT))
+        others = finish(
+            fleet, fleet.client.submit("keyed", [{**payload, "fail": 2}] * 2, retry=SWIFT)
+        )
         keys = [outcome.value["key"], *(other.value["key"] for other in others)]
         assert len(set(keys)) == 3
         assert Counter(ran(journal)) == {keys[0]: 1, keys[1]: 2, keys[2]: 2}
@@ -181,7 +185,7 @@ class TestFailureInjection:
         assert sum(pod.alive for pod in fleet.pods) == 1
 
     def test_storage_error_recovery(self, fleet_of, inject_failure) -> None:
-        """What was acknowledged while one pod's disk fails is done, though nobody helps that pod."""
+        """What is acknowledged while one pod's disk fails is done, though nobody helps that pod."""
         fleet = fleet_of(3)
         steps = fleet.client.submit("work", [{"n": n} for n in range(100)])
         with inject_failure("io_error", fleet.pods[0]):

@@ -24,6 +24,7 @@ from fleetq_server.model import BeatReply, Fence, HolderKey, Progress, StepId
 from fleetq_server.store.base import Beat
 from fleetq_server.telemetry import get_logger
 
+HURRY_FRACTION = 0.1
 SOFT_FRACTION = 0.8
 HARD_FRACTION = 0.95
 UNWIND_SECONDS = 0.25  # for handlers to unwind when the limit was noticed late, after a freeze
@@ -84,7 +85,7 @@ class Heartbeat:
         self._stopping.set()
 
     def hurry(self) -> None:
-        """Beat as soon as possible: there is news to fetch."""
+        """Beat soon: there is news to fetch."""
         self._hurried = True
 
     def lease_lost(self) -> bool:
@@ -104,7 +105,8 @@ class Heartbeat:
     def due_at(self) -> float:
         if self._dead:
             return math.inf
-        return 0.0 if self._hurried else self._sent_at + self.interval
+        # A storm of news costs no more than this share of a beat's interval each.
+        return self._sent_at + self.interval * (HURRY_FRACTION if self._hurried else 1)
 
     def make(self) -> Beat:
         assert self._key is not None

@@ -91,8 +91,10 @@ class Leader:
             except NotLeader as over:
                 log.info("leadership is over", term=self.term, cause=str(over))
                 self._step_down()
-            except FleetError as error:
+            except (FleetError, OSError) as error:
                 log.warning("cannot look around", cause=str(error))
+            except Exception:  # a pod that is the eldest and does not lead would be in the way
+                log.exception("failed to look around")
             try:
                 async with asyncio.timeout(self._interval):
                     await self._stirred.wait()

@@ -376,8 +376,13 @@ class Doorbell(Protocol):
         """Tells every other pod that something may be claimable."""
         ...
 
-    def listen(self, on_ring: Callable[[], None]) -> None:
-        """Calls `on_ring` on the event loop from now on."""
+    def alert(self, holder_ids: Collection[str] | None = None) -> None:
+        """Tells these pods, or every other one, that the fleet has news for them besides work:
+        a step to cancel, a pod that joined. What it costs if lost is the same."""
+        ...
+
+    def listen(self, on_ring: Callable[[], None], on_alert: Callable[[], None]) -> None:
+        """Calls these on the event loop from now on."""
         ...
 
     def close(self) -> None: ...

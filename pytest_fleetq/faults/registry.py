@@ -1,6 +1,6 @@
 """Faults by name. The built-in ones are imported when first asked for; plugins add their own."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 
 from pytest_fleetq.faults.base import Fault
@@ -65,6 +65,10 @@ class Registry:
             kind: type[Fault] = getattr(import_module(module), attribute)
             self._known[name] = found = kind
         return found
+
+    def usual_targets(self, names: Iterable[str]) -> dict[str, str]:
+        """For `Schedule.plan`."""
+        return {name: self.get(name).usual_target for name in names}
 
     def make(self, name: str, **settings: object) -> Fault:
         """Raises: UnknownFault, BadSetting."""

@@ -16,9 +16,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 LOOK_SECONDS = 0.2
 PR_SET_PDEATHSIG = 1
+
+
+_ROOT = str(Path(__file__).parents[2])
+
+
+def own_module(module: str, *args: str) -> list[str]:
+    """A command that runs a module of this package, whatever lies in the current folder or in
+    PYTHONPATH, and whether or not the package is installed."""
+    run = f"runpy.run_module({module!r}, run_name='__main__')"
+    code = f"import runpy, sys; sys.path.append({_ROOT!r}); {run}"
+    return [sys.executable, "-I", "-c", code, *args]
 
 
 def tethered(command: Sequence[str]) -> list[str]:

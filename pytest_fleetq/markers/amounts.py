@@ -19,5 +19,5 @@ def read_amount(value: object) -> int:
 def tell_amount(number: int) -> str:
     for unit in "TGM":
         if number >= _UNITS[unit]:
-            return f"{number / _UNITS[unit]:.3g} {unit}iB"
+            return f"{number / _UNITS[unit]:.4g} {unit}iB"
     return f"{number} bytes"

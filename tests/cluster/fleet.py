@@ -29,7 +29,7 @@ GLANCE = 0.005
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T], what: str, within: float = SEEN_WITHIN) -> T:
+def until(look: Callable[[], T | None], what: str, within: float = SEEN_WITHIN) -> T:
     """The first true thing `look` sees."""
     deadline = time.monotonic() + within
     while not (seen := look()):
@@ -96,6 +96,9 @@ class Pod:
         status = self.process.wait(within)
         assert status is not None, f"pod still runs after {within:g} s:\n{self.tail()}"
         return status
+
+    def await_nothing_left(self) -> None:
+        until(lambda: not self.relatives(), f"nothing is left of pod {self.pid}", 5)
 
     def relatives(self) -> list[psutil.Process]:
         """Every live process of its group: itself and what it started."""
@@ -165,6 +168,14 @@ class Pods:
         """Its newest incarnation."""
         return [holder for holder in self.holders() if holder.pid == pod.pid][-1]
 
+    def await_leader(self, pod: Pod) -> None:
+        until(lambda: self.leader() is pod, f"pod {pod.pid} leads")
+
+    def await_beats(self, pod: Pod, count: int) -> None:
+        """A pod looks around once per heartbeat."""
+        seen = self.holder_of(pod).beats
+        until(lambda: self.holder_of(pod).beats >= seen + count, f"{count} heartbeats of a pod")
+
     def live(self, pod: Pod) -> bool:
         return self.holder_of(pod).status is HolderStatus.LIVE
 
@@ -220,7 +231,7 @@ class Pods:
             return time.monotonic()
 
     def leftovers(self) -> list[str]:
-        return sorted(os.listdir(f"{self.store}.fleet"))
+        return sorted(path.name for path in Path(f"{self.store}.fleet").iterdir())
 
     # --- handlers ---
 
@@ -277,7 +288,7 @@ class Pods:
 
     def _check_nothing_runs(self) -> None:
         for pod in self.all:
-            until(lambda pod=pod: not pod.relatives(), f"nothing left of pod {pod.pid}", 5)
+            pod.await_nothing_left()
 
     def _check_store(self) -> None:
         if not self.store.exists():

@@ -89,8 +89,7 @@ def test_a_worker_gone_while_its_claim_is_written_strands_nothing(pods: Pods) ->
     holder = new_holder()
     gone.beat(holder)
     control.write_text('{"failpoints": "store.before_commit=delay:1"}')
-    beats = pods.holder_of(pod).beats
-    until(lambda: pods.holder_of(pod).beats > beats + 1, "the writer dawdles")
+    pods.await_beats(pod, 2)  # by now the writer dawdles
 
     def claim() -> None:
         with pytest.raises(FleetError):
@@ -142,10 +141,12 @@ def test_a_silent_worker_loses_its_claims(pods: Pods) -> None:
     silent, other = new_holder(), new_holder()
     (claim,) = client.claim_steps(silent, kinds=KINDS).claims
     # Waiting for steps is no sign of life; claiming again and again is none either.
-    (again,) = until(
-        lambda: client.beat(other).alive and client.claim_steps(other, kinds=KINDS).claims,
-        "its step is claimable again",
-    )
+
+    def claim_alive() -> list[Claim]:
+        assert client.beat(other).alive
+        return client.claim_steps(other, kinds=KINDS).claims
+
+    (again,) = until(claim_alive, "its step is claimable again")
     assert (again.step_id, again.attempt) == (claim.step_id, 2)
     assert client.complete_steps([completion(claim)]) == [Verdict.SUPERSEDED]
     assert not client.beat(silent).alive

@@ -21,7 +21,8 @@ from fleetq_server.cli.spawn import Pods
 from fleetq_server.client import StepOutcome
 from fleetq_server.errors import Unavailable
 from fleetq_server.model import Audit, Cause, Counts, Event, StepId, StepState
-from tests.cluster.fleet import ROOT, until
+from tests.cluster.fleet import until
+from tests.cluster.launch import ROOT
 
 DEMO = (sys.executable, "-m", "fleetq_server.cli.main", "demo")
 ENDS_WITHIN = 60.0

@@ -1,6 +1,7 @@
 """`fleetq doctor`: what it finds, and that it touches nothing."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from fleetq_server.cli.diagnosis.fleet import Fleet, check_fleet
 from fleetq_server.model import Holder, HolderKey, HolderStatus, HolderType, Leadership, NewStep
 from fleetq_server.store import open_store
 from fleetq_server.store.base import Submit
-from tests.cluster.fleet import ROOT, Pods, until
+from tests.cluster.fleet import Pods, until
+from tests.cluster.launch import ROOT
 
 DOCTOR = (sys.executable, "-m", "fleetq_server.cli.main", "doctor")
 
@@ -102,14 +104,14 @@ def test_dead_pods_are_told_of_and_their_wal_is_not_touched(pods: Pods) -> None:
 def test_a_stopped_pod_is_found_silent(pods: Pods) -> None:
     pod = pods.start()
     pods.leader()
-    pod.process.send_signal(signal.SIGSTOP)
+    os.kill(pod.pid, signal.SIGSTOP)
     try:
         until(
             lambda: examine(pods.store)[1]["heartbeats"]["level"] == "warning",
             "a warning of its silence",
         )
     finally:
-        pod.process.send_signal(signal.SIGCONT)
+        os.kill(pod.pid, signal.SIGCONT)
 
 
 def test_files_of_the_dead_are_counted(store: Path) -> None:

@@ -1,6 +1,7 @@
 """A holder stops its own handlers before anybody else may start them."""
 
 import time
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from fleetq_server.store.sqlite.faultvfs import give_orders
 from tests.cluster.fleet import Pod, Pods, until
 
 THRESHOLD = 1.0
-SWIFT = {"heartbeat_interval_seconds": 0.2, "dead_pod_threshold_seconds": THRESHOLD}
+SWIFT: dict[str, Any] = {"heartbeat_interval_seconds": 0.2, "dead_pod_threshold_seconds": THRESHOLD}
 
 
 def await_rejoined(pods: Pods, pod: Pod) -> None:
@@ -23,7 +24,7 @@ def assert_works(pods: Pods, pod: Pod) -> None:
     """The pod itself, not just the fleet: the one that takes a submit claims it as well."""
     client = pods.client(pod)
     result = client.wait(client.submit("note", [pods.payload()] * 5), timeout=10, strict=True)
-    assert pod.pid in {outcome.value["pid"] for outcome in result}  # type: ignore[index]
+    assert f'"pid": {pod.pid}'.encode() in b"".join(outcome.data or b"" for outcome in result)
 
 
 def late_lines(pods: Pods, step: str) -> int:
@@ -66,6 +67,19 @@ def test_a_frozen_pod_wakes_up_as_nobody(pods: Pods, frozen_leads: bool) -> None
     (dead,) = pods.events("pod_dead")
     assert (dead.holder, dead.detail["proof"]) == (frozen.id, "silence")
     assert guard is None or guard.alive
+
+
+def test_a_frozen_pod_ends_itself_if_a_handler_does_not_heed(pods: Pods) -> None:
+    """Its step runs elsewhere already."""
+    frozen = pods.start(**SWIFT)
+    step = pods.client(frozen).submit_one("deaf", pods.payload())
+    pods.await_told("started", step)
+    pods.start(**SWIFT)
+    pods.freeze(frozen)
+    pods.await_told("started", step, count=2)
+    frozen.thaw()
+    assert frozen.exit_status() == 75
+    assert [event for event, _ in pods.tells_of(step)] == ["started", "started"]
 
 
 def test_a_pod_frozen_in_the_middle_of_a_write_does_not_stop_the_fleet(pods: Pods) -> None:

@@ -1,12 +1,13 @@
 """A pod frozen in the middle of a write holds the gate and SQLite's write lock."""
 
 import signal
+from typing import Any
 
 import pytest
 
 from tests.cluster.fleet import Pods
 
-QUICK = {"heartbeat_interval_seconds": 0.2, "dead_pod_threshold_seconds": 1.0}
+QUICK: dict[str, Any] = {"heartbeat_interval_seconds": 0.2, "dead_pod_threshold_seconds": 1.0}
 
 
 @pytest.mark.parametrize(

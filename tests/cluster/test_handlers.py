@@ -154,7 +154,7 @@ def test_pending_steps_are_cancelled_at_once(pods: Pods) -> None:
 @pytest.mark.parametrize("kind", ["hold", "plain-hold", "process-hold"])
 def test_a_running_step_is_cancelled_through_the_heartbeat(pods: Pods, kind: str) -> None:
     """By way of another pod than its own."""
-    owner = pods.start(PROCESS, process_workers=1, heartbeat_interval_seconds=0.3)
+    owner = pods.start(PROCESS, process_workers=1)
     other = pods.start("")
     client = pods.client(other)
     step = client.submit_one(kind, pods.payload())
@@ -162,7 +162,8 @@ def test_a_running_step_is_cancelled_through_the_heartbeat(pods: Pods, kind: str
     assert client.cancel([step]) == [StepState.CLAIMED]
     asked = time.monotonic()
     assert client.wait([step], timeout=10)[step].state is StepState.CANCELLED
-    assert time.monotonic() - asked < 2
+    print(f"{kind} cancelled by way of another pod after {time.monotonic() - asked:.3f} s")
+    assert time.monotonic() - asked < 3
     if kind != "process-hold":
         assert pods.told("cancelled", step)
     assert not pods.told("ended", step)
@@ -176,8 +177,7 @@ def test_a_cancelled_handler_may_clean_up_in_peace(pods: Pods) -> None:
     pods.await_told("started", step)
     client.cancel([step])
     pods.await_told("cleaning", step)
-    beats = pods.holder_of(pods.all[0]).beats
-    until(lambda: pods.holder_of(pods.all[0]).beats >= beats + 4, "four more heartbeats")
+    pods.await_beats(pods.all[0], 4)
     pods.go_on()
     assert client.wait([step], timeout=10)[step].state is StepState.CANCELLED
     assert [line["event"] for line in pods.told(step=step)] == ["started", "cleaning", "clean"]
@@ -218,4 +218,4 @@ def test_a_killed_pod_leaves_no_pool_process_behind(pods: Pods) -> None:
     started = pods.await_told("started", count=2)
     assert {line["pid"] for line in started} <= {p.pid for p in pod.relatives()}
     pod.kill()
-    until(lambda: not pod.relatives(), "all its processes are gone")
+    pod.await_nothing_left()

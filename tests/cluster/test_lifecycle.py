@@ -46,7 +46,7 @@ def test_a_drained_pod_gives_back_what_does_not_end_in_time(pods: Pods, kind: st
     pods.await_told("started", step)
     pod.ask_to_end()
     assert pod.exit_status() == 0
-    until(lambda: not pod.relatives(), "all its processes are gone")
+    pod.await_nothing_left()
     given_back = pods.step(step)
     assert (given_back.state, given_back.attempt) == (StepState.PENDING, 0)
     assert (given_back.failures, given_back.crashes) == (0, 0)
@@ -65,7 +65,7 @@ def test_ctrl_c_reaches_the_whole_group_and_still_drains(pods: Pods) -> None:
     pods.go_on()
     assert pod.exit_status() == 0
     assert pods.step(step).state is StepState.COMPLETED
-    until(lambda: not pod.relatives(), "all its processes are gone")
+    pod.await_nothing_left()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -108,7 +108,7 @@ def test_a_draining_leader_hands_over(pods: Pods) -> None:
     assert pods.reader.leadership().holder_id == first.id, "it still has duties"
     pods.go_on()
     assert first.exit_status() == 0
-    until(lambda: pods.leader() is second, "the other one leads")
+    pods.await_leader(second)
     assert not pods.events("pod_dead")
 
 

@@ -2,13 +2,14 @@
 
 import signal
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from fleetq_server.model import Cause, HolderStatus, StepState
 from tests.cluster.fleet import Pod, Pods, until
 
-ROOMY = {"max_parallelism": 100, "capacity_threshold": 1}
+ROOMY: dict[str, Any] = {"max_parallelism": 100, "capacity_threshold": 1}
 STEPS = 40
 
 
@@ -40,12 +41,6 @@ def hold_steps(pods: Pods, victim: Pod) -> list[str]:
     return steps
 
 
-def await_beats(pods: Pods, pod: Pod, count: int) -> None:
-    """A pod looks around once per heartbeat."""
-    seen = pods.holder_of(pod).beats
-    until(lambda: pods.holder_of(pod).beats >= seen + count, f"{count} heartbeats of a pod")
-
-
 def test_a_killed_leaders_steps_run_elsewhere_under_a_new_leader(pods: Pods) -> None:
     first = pods.start(**ROOMY)
     steps = hold_steps(pods, first)
@@ -74,7 +69,7 @@ def test_a_killed_followers_steps_run_elsewhere_under_the_same_leader(pods: Pods
     victim = pods.start(**ROOMY)
     steps = hold_steps(pods, victim)
     other = pods.start(**ROOMY)
-    await_beats(pods, leader, 3)
+    pods.await_beats(leader, 3)
     before = pods.reader.leadership()
     died_at = victim.kill()
     await_second_attempts(pods, STEPS)
@@ -88,13 +83,14 @@ def test_a_killed_followers_steps_run_elsewhere_under_the_same_leader(pods: Pods
 
 
 def test_a_pod_killed_right_after_its_start_is_noticed_too(pods: Pods) -> None:
-    pods.start("")
+    pods.start("", heartbeat_interval_seconds=60, dead_pod_threshold_seconds=300)
     victim = pods.start(**ROOMY)
     steps = hold_steps(pods, victim)
-    died_at = victim.kill()
     other = pods.start(**ROOMY)
+    died_at = victim.kill()
     await_second_attempts(pods, STEPS)
-    assert delays(pods, died_at)[0] < 5
+    print(f"killed when just started: first after {delays(pods, died_at)[0]:.3f} s")
+    assert delays(pods, died_at)[0] < 2
     pods.go_on()
     pods.client(other).wait(steps, timeout=10, strict=True)
     assert_each_ended_once(pods, steps)
@@ -133,7 +129,7 @@ def test_a_step_that_kills_its_pods_ends_in_the_dlq(pods: Pods) -> None:
     assert (found.cause, found.crashes, found.failures) == (Cause.CRASHED, 3, 0)
     assert [(a.attempt, a.cause) for a in found.attempts] == [(n, Cause.CRASHED) for n in (1, 2, 3)]
     assert [a.holder for a in found.attempts] == [pod.id for pod in victims]
-    assert [dead.step_id for dead in client.dead()][0] == int(step)
+    assert [dead.step_id for dead in client.dead()] == [int(step)]
     assert guard.alive
 
 

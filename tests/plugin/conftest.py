@@ -1,4 +1,4 @@
-"""Projects of somebody else, in a folder of their own, whose tests run in a process of their own."""
+"""Projects of somebody else, in folders of their own, whose tests run in their own process."""
 
 import os
 import uuid

@@ -54,7 +54,8 @@ def look(pod):
     (Path(__file__).parent / "reached").write_text("starting")
 
 def test_it(cluster):
-    cluster(2, command=["sh", "-c", "setsid -f sleep 1000; exec sleep 1000"], ready=look, timeout=100)
+    command = ["sh", "-c", "setsid -f sleep 1000; exec sleep 1000"]
+    cluster(2, command=command, ready=look, timeout=100)
 """
 
 HANDLERS = """
@@ -111,7 +112,7 @@ def reached(project: pytest.Pytester, phase: str) -> Callable[[], bool]:
 
 
 def said(project: pytest.Pytester) -> Callable[[], str]:
-    return lambda: (project.path / "out").read_text()
+    return (project.path / "out").read_text
 
 
 def reapers(traces: Traces) -> list[psutil.Process]:
@@ -184,6 +185,6 @@ def test_the_folders_of_a_killed_reaper_are_removed_by_the_next_run(start, proje
     reaper.kill()
     pytest_process.kill()
     pytest_process.wait()
-    until(lambda: traces.folders(), said(project))
+    until(traces.folders, said(project))
     start("").wait(WITHIN + 15)
     until(lambda: not traces.folders(), traces.folders)

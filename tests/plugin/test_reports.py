@@ -53,7 +53,8 @@ def test_handlers_that_cannot_be_imported_fail_the_test_with_the_reason(run: Run
 def test_a_pod_that_is_not_ready_in_time_fails_the_test_with_its_log(run: Run) -> None:
     source = """
     def test_it(cluster):
-        cluster(1, command=["sh", "-c", "echo still thinking; exec sleep 100"], ready="log:done", timeout=0.5)
+        command = ["sh", "-c", "echo still thinking; exec sleep 100"]
+        cluster(1, command=command, ready="log:done", timeout=0.5)
     """
     result = run(source)
     result.assert_outcomes(failed=1)
@@ -62,14 +63,18 @@ def test_a_pod_that_is_not_ready_in_time_fails_the_test_with_its_log(run: Run) -
 
 def test_a_pod_that_dies_unasked_fails_the_test(run: Run) -> None:
     source = """
+    import os, time
+
     def test_it(cluster):
-        fleet = cluster(1, command=["sh", "-c", "read line < {dir}/fifo; exit 3"], ready="started", **KIND)
-        import os, time
+        fleet = cluster(1, command=["sleep", "1000"], allow_exits=ALLOWED)
         os.kill(fleet.pods[0].pid, 9)
-        fleet.pods[0]._child.wait(lambda child: child.over, 5)
-    """.replace("read line < {dir}/fifo; exit 3", "exec sleep 100")
-    run(source.replace("**KIND", "")).assert_outcomes(failed=1)
-    run(source.replace("**KIND", "allow_exits=True")).assert_outcomes(passed=1)
+        while fleet.pods[0].alive:
+            time.sleep(0.01)
+    """
+    result = run(source.replace("ALLOWED", "False"))
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*pod-0 was ended by signal 9 SIGKILL, though neither*"])
+    run(source.replace("ALLOWED", "True")).assert_outcomes(passed=1)
 
 
 def test_kept_clusters_are_where_the_summary_says(run: Run, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_what_the_machine_lacks_is_a_skip_with_the_reason(run: Run) -> None:
     result.stdout.fnmatch_lines_random(
         [
             "*needs 5000 processors, and there is *",
-            "*needs 4.88e+03 TiB of memory, and there is *",
+            "*needs 5000 TiB of memory, and there is *",
             "*needs the program no-such-program, which is not installed*",
         ]
     )

@@ -65,8 +65,9 @@ def info(pod, what):
 
 @pytest.fixture
 def fleet(cluster):
-    fleet = cluster(3, command=start, ready="tcp", links=True, leader=lambda fleet: fleet.pods[0], timeout=20)
-    fleet.wait_until(lambda: info(fleet.leader, "connected_slaves") == "2", what="both replicas follow")
+    primary = lambda fleet: fleet.pods[0]
+    fleet = cluster(3, command=start, ready="tcp", links=True, leader=primary, timeout=20)
+    fleet.wait_until(lambda: info(fleet.leader, "connected_slaves") == "2", what="2 replicas")
     fleet.wait_until(lambda: all(info(p, "master_link_status") == "up" for p in fleet.pods[1:]))
     return fleet
 

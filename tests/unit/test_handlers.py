@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def report(ctx: Context) -> None: ...
 def crunch(ctx: Context) -> None: ...
 
 
-def claim(**changes: object) -> Claim:
+def claim(**changes: Any) -> Claim:
     plain = Claim(StepId(7), Fence(1), "resize", "mail", b"{}", {}, None, 1, 0, None, 0.0, 100.0)
     return plain._replace(**changes)
 

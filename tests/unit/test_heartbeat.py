@@ -4,7 +4,7 @@ import asyncio
 import math
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -48,7 +48,7 @@ class Lived:
 
 
 @pytest.fixture
-async def lived() -> Iterator[Lived]:
+async def lived() -> AsyncIterator[Lived]:
     one = Lived()
     yield one
     one.heartbeat.stop()
@@ -66,9 +66,9 @@ async def test_a_beat_is_due_an_interval_after_the_last_was_sent(lived: Lived) -
     assert lived.heartbeat.due_at() == begun + 0.001 + INTERVAL
 
 
-async def test_in_a_hurry_it_is_due_at_once_until_answered(lived: Lived) -> None:
+async def test_in_a_hurry_it_is_due_soon_until_answered(lived: Lived) -> None:
     lived.heartbeat.hurry()
-    assert lived.heartbeat.due_at() == 0
+    assert lived.heartbeat.due_at() == lived.clock.monotonic() + INTERVAL / 10
     lived.answer(ALIVE)
     assert lived.heartbeat.due_at() == lived.clock.monotonic() + INTERVAL
 
@@ -123,7 +123,7 @@ async def test_running_handlers_are_fenced_when_the_lease_ends(lived: Lived) -> 
     assert lived.heartbeat.lease_lost()
 
 
-HANGS = f"""
+HANGS = """
 import asyncio, time
 from fleetq_server.clock import SystemClock
 from fleetq_server.core.heartbeat import Heartbeat

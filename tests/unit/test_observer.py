@@ -62,7 +62,7 @@ def test_claims_of_others_act_only_after_the_leader_had_its_time() -> None:
     observer.look([holder(1, 7)], GRACE)
     clock.advance(THRESHOLD + GRACE - 0.01)
     assert observer.look([holder(1, 7)], GRACE)
-    assert observer.overdue == ()
+    assert not observer.overdue
     clock.advance(0.01)
     observer.look([holder(1, 7)], GRACE)
     assert observer.overdue == (Suspect(HolderKey(1), 7),)

@@ -52,9 +52,9 @@ def test_importing_a_package_loads_nothing_heavy(package: str) -> None:
     assert found.stdout.strip() == "[]"
 
 
-def test_the_plugin_is_not_announced_before_it_exists() -> None:
-    assert "pytest11" not in PROJECT.get("entry-points", {})
-    assert not (ROOT / "pytest_fleetq" / "plugin.py").exists()
+def test_pytest_finds_the_plugin() -> None:
+    assert PROJECT["entry-points"]["pytest11"] == {"fleetq": "pytest_fleetq.plugin"}
+    assert (ROOT / "pytest_fleetq" / "plugin.py").exists()
 
 
 def test_the_library_has_no_wal_reset_bug() -> None:

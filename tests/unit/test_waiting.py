@@ -1,7 +1,7 @@
 """Whoever waits for steps is answered when they end, in whatever pod."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,8 @@ from fleetq_server.core.waiting import Waiting
 from fleetq_server.errors import NotFound, Overloaded, StoreUnavailable
 from fleetq_server.model import Completion, Ended, NewStep, Result, StepId
 from fleetq_server.store import base
-from fleetq_server.store.base import ClaimSteps, Complete, Reader
-from fleetq_server.store.sqlite import SqliteStore
+from fleetq_server.store.base import ClaimSteps, Complete
+from fleetq_server.store.sqlite import SqliteReader, SqliteStore
 from tests.unit.pieces import Bench
 
 STEP = NewStep("wash")
@@ -24,9 +24,12 @@ class Fixture:
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        self.reads = Reads(bench.store.reader())
-        self.waiting = Waiting(self.reads, SystemClock(), max_calls=3)
+        self.use(Reads(bench.store.reader()))
         self.other = SqliteStore(bench.store.path)
+
+    def use(self, reads: Reads) -> None:
+        self.reads = reads
+        self.waiting = Waiting(reads, SystemClock(), max_calls=3)
 
     async def finish_here(self, *step_ids: StepId) -> None:
         claims = await self.bench.writer.one(ClaimSteps(self.bench.key, len(step_ids)))
@@ -122,24 +125,19 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.002)
 
 
-class Shaky:
+class Shaky(SqliteReader):
     """A store that cannot be read now and then."""
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-        self.failures = self.looks = 0
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._reader, name)
+    failures = looks = 0
 
     def version(self) -> int:
         self.looks += 1
         self._fail_sometimes()
-        return self._reader.version()
+        return super().version()
 
-    def ended(self, step_ids: "list[StepId]") -> list[Ended]:
+    def ended(self, step_ids: Sequence[StepId]) -> list[Ended]:
         self._fail_sometimes()
-        return self._reader.ended(step_ids)
+        return super().ended(step_ids)
 
     def _fail_sometimes(self) -> None:
         if self.failures:
@@ -148,8 +146,9 @@ class Shaky:
 
 
 async def test_reads_that_fail_for_a_while_lose_nobody(pod: Fixture) -> None:
-    shaky = Shaky(pod.reads.reader)
-    pod.reads.reader = shaky  # type: ignore[assignment]
+    shaky = Shaky(pod.bench.store.path)
+    await pod.reads.close()
+    pod.use(Reads(shaky))
     steps = await pod.bench.submit(STEP, STEP)
     call = pod.wait(*steps)
     await until(lambda: shaky.looks > 0)

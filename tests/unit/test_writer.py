@@ -20,6 +20,10 @@ from tests.unit.pieces import Bench
 STEP = NewStep("wash")
 
 
+class Broken(Submit):
+    """An operation that no store knows."""
+
+
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     one = Bench(tmp_path, max_waiting=50)
@@ -89,7 +93,7 @@ async def test_a_store_that_fails_is_told_and_tried_again(bench: Bench) -> None:
 
 async def test_a_bug_costs_one_group_and_not_the_thread(bench: Bench) -> None:
     with pytest.raises(InternalError) as told:
-        await bench.writer.one(object())  # type: ignore[arg-type]
+        await bench.writer.one(Broken((STEP,)))
     assert "KeyError" in str(told.value)
     assert len(await bench.submit(STEP)) == 1
 

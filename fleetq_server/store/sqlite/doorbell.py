@@ -1,4 +1,5 @@
-"""Waking idle pods of the host without a write to the store: one FIFO per pod, a byte per ring."""
+"""Waking idle pods of the host without a write to the store: one FIFO per pod, a byte per ring.
+The byte says whether there may be work, or news of the fleet."""
 
 import asyncio
 import contextlib
@@ -6,7 +7,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from fleetq_server.store.sqlite.presence import fleet_directory
@@ -14,9 +15,11 @@ from fleetq_server.store.sqlite.presence import fleet_directory
 # Two changes of a folder may carry the same time, as long as the kernel's clock does not tick.
 SETTLED_NS = 100_000_000
 
+WORK, NEWS = b"w", b"n"
+
 
 class SqliteDoorbell:
-    """`ring` may be called from any thread; the rest belongs to the event loop."""
+    """`ring` and `alert` may be called from any thread; the rest belongs to the event loop."""
 
     def __init__(self, database: Path, holder_id: str) -> None:
         self._folder = fleet_directory(database)
@@ -31,16 +34,23 @@ class SqliteDoorbell:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def ring(self) -> None:
+        self._write(WORK, None)
+
+    def alert(self, holder_ids: Collection[str] | None = None) -> None:
+        self._write(NEWS, None if holder_ids is None else {f"{id}.bell" for id in holder_ids})
+
+    def _write(self, byte: bytes, names: Collection[str] | None) -> None:
         with self._lock, contextlib.suppress(FileNotFoundError):
             changed = self._folder.stat().st_mtime_ns
             if changed != self._seen_folder:
                 self._look_around()
                 if abs(time.time_ns() - changed) > SETTLED_NS:
                     self._seen_folder = changed
-            for bell in self._others.values():
+            for name, bell in self._others.items():
                 # Full: it has unheard rings enough. Broken: its pod is gone.
                 with contextlib.suppress(BlockingIOError, BrokenPipeError):
-                    os.write(bell, b"\0")
+                    if names is None or name in names:
+                        os.write(bell, byte)
 
     def _look_around(self) -> None:
         present = {
@@ -55,10 +65,14 @@ class SqliteDoorbell:
                 if error.errno == errno.ENXIO:  # no reader: a dead pod's
                     (self._folder / name).unlink(missing_ok=True)
 
-    def listen(self, on_ring: Callable[[], None]) -> None:
+    def listen(self, on_ring: Callable[[], None], on_alert: Callable[[], None]) -> None:
         def rung() -> None:
-            with contextlib.suppress(BlockingIOError):
-                os.read(self._bell, 65536)
+            try:
+                rings = os.read(self._bell, 65536)
+            except BlockingIOError:
+                return
+            if NEWS in rings:
+                on_alert()
             on_ring()
 
         self._loop = asyncio.get_running_loop()

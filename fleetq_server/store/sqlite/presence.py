@@ -28,6 +28,7 @@ class SqlitePresence:
 
     def hold(self, holder_id: str) -> None:
         """Before the holder registers: a registered holder without its lock counts as dead."""
+        self._folder.mkdir(exist_ok=True)
         unnamed = self._path(holder_id, "new")
         lock = os.open(unnamed, os.O_RDWR | os.O_CREAT, 0o666)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -71,7 +71,8 @@ class FalseClock:
         self._tell(f"{seconds:+.6f} x1")
 
     def drift(self, rate: float) -> None:
-        # To libfaketime the rate has been so since the process began; the offset says since now.
+        # To libfaketime the rate has been so since the process began, which is known to a few
+        # hundredths of a second; the offset makes it so since now.
         self._tell(f"{_age(self.pod.pid) * (1 - rate):+.6f} x{rate:.9f}")
 
     def freeze(self) -> None:

@@ -56,8 +56,13 @@ class CrashAt(Fault):
         self._ended.start_again()
 
     def effect(self) -> str | None:
-        # A pod that died before the heal died of this, or of another fault that says so itself.
-        died = (
-            self._ended.effect(f"crashed at {self.at}") if self.action in {"kill", "exit"} else None
-        )
-        return died or self._orders.effect(f"failpoint:{self.at}")
+        return self._orders.effect(f"failpoint:{self.at}") or self._seen_to_end()
+
+    def _seen_to_end(self) -> str | None:
+        """What can be seen from outside. A pod that stopped may also have been killed since, by the
+        rest of its fleet, for standing in their way."""
+        if self.action not in {"kill", "exit", "stop"}:
+            return None
+        stopped = [pod.name for pod in self._pods if pod.alive and proc.state(pod.pid) == "T"]
+        what = f"{self.action} at {self.at}"
+        return f"{what}: {', '.join(stopped)}" if stopped else self._ended.effect(what)

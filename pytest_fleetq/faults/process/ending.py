@@ -1,9 +1,11 @@
 """Pods that were made to end, the proof that they did, and how they come back."""
 
 from collections.abc import Callable
+from functools import partial
 
 from pytest_fleetq.faults.base import PodView
 from pytest_fleetq.faults.proc import is_gone, stat
+from pytest_fleetq.faults.waiting import until
 
 
 class Ended:
@@ -30,6 +32,13 @@ class Ended:
         return f"{what}: {', '.join(found)}" if found else None
 
     def start_again(self) -> None:
-        for pod, _, _ in self._pods:
+        for pod, pid, born in self._pods:
+            if pod.pid == pid and is_gone(pid, born):
+                # Its first thread is gone; the others, and the news of it, may need a moment.
+                until(partial(_is_over, pod), f"{pod.name} has ended", 10.0)
             if not pod.alive:
                 pod.start()
+
+
+def _is_over(pod: PodView) -> bool:
+    return not pod.alive

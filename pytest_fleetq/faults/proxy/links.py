@@ -4,16 +4,16 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_fleetq.faults.errors import LinksError
+from pytest_fleetq.faults.tether import own_module
 
 ANSWER_SECONDS = 10.0
-_PROXY = "pytest_fleetq.faults.proxy"
+_PROXY = "pytest_fleetq.faults.proxy.server"
 
 
 class Links:
@@ -27,7 +27,7 @@ class Links:
         self._control, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", _PROXY, str(os.getpid()), str(seed)],
+                own_module(_PROXY, str(os.getpid()), str(seed)),
                 stdin=theirs.fileno(),
                 stdout=self._log,
                 stderr=self._log,

@@ -1,4 +1,4 @@
-"""The proxy process: every link of one cluster, and the orders about them.
+"""The proxy process of a cluster, with all its links: `server PARENT SEED`, started by `Links`.
 
 An order is a JSON line on standard input, which is a socket, and so is the answer:
 
@@ -11,6 +11,7 @@ import itertools
 import json
 import signal
 import socket
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -89,3 +90,7 @@ def serve(parent: int, seed: int) -> None:
     end_with_parent(parent)
     gc.freeze()
     asyncio.run(_obey(seed))
+
+
+if __name__ == "__main__":
+    serve(parent=int(sys.argv[1]), seed=int(sys.argv[2]))

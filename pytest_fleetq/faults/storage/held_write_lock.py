@@ -1,6 +1,5 @@
 import json
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,9 +8,10 @@ from pytest_fleetq.faults.base import Fault, FleetView, PodView
 from pytest_fleetq.faults.errors import FaultError, FaultUnavailable
 from pytest_fleetq.faults.names import counted
 from pytest_fleetq.faults.storage.power_loss import database_of
-from pytest_fleetq.faults.tether import tethered
+from pytest_fleetq.faults.storage.write_lock import waiting
+from pytest_fleetq.faults.tether import own_module, tethered
 
-_HOLDER = Path(__file__).with_name("lock_holder.py")
+_HOLDER = "pytest_fleetq.faults.storage.write_lock"
 
 
 @dataclass
@@ -22,7 +22,7 @@ class HeldWriteLock(Fault):
     name = "held_write_lock"
     colour = "#85c"
     usual_target = "all"
-    _holders: list["subprocess.Popen[str]"] = field(default_factory=list)
+    _holding: list[tuple["subprocess.Popen[str]", Path]] = field(default_factory=list)
     _waited: set[int] = field(default_factory=set)
 
     def start(self, fleet: FleetView, _pods: Sequence[PodView]) -> None:
@@ -32,24 +32,27 @@ class HeldWriteLock(Fault):
         if not database.exists():
             raise FaultError(f"there is no {database} to lock")
         holder = subprocess.Popen(
-            tethered([sys.executable, "-I", str(_HOLDER), str(database)]),
+            tethered(own_module(_HOLDER, str(database))),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             process_group=0,
         )
-        self._holders.append(holder)
+        self._holding.append((holder, database))
         assert holder.stdout is not None
         if holder.stdout.readline() != "held\n":
             raise FaultError(f"the write lock of {database} could not be taken")
 
     def heal(self) -> None:
-        for holder in self._holders:
-            if holder.poll() is None:
+        for holder, _ in self._holding:
+            if holder.returncode is None:
                 # Closing its input makes it let go; it answers who had been waiting.
                 answer, _ = holder.communicate(timeout=10.0)
                 self._waited.update(json.loads(answer or "[]"))
 
     def effect(self) -> str | None:
-        waited = self._waited
-        return f"{counted(len(waited), 'process', 'processes')} waited to write" if waited else None
+        for holder, database in self._holding:
+            if holder.returncode is None:
+                self._waited |= waiting(database)
+        waited = len(self._waited)
+        return f"{counted(waited, 'process', 'processes')} waited to write" if waited else None

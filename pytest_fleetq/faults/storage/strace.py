@@ -6,6 +6,7 @@ is not seen.
 """
 
 import functools
+import os
 import re
 import shutil
 import subprocess
@@ -36,16 +37,18 @@ def unavailable() -> str | None:
     # Whether another child of ours may be traced depends on Yama, on who we are, and on what a
     # container permits: only trying tells.
     with subprocess.Popen(["sleep", "60"]) as victim:
-        try:
-            tried = subprocess.run(
-                ["timeout", "-s", "INT", "0.1", "strace", "-p", str(victim.pid)],
-                capture_output=True,
-                text=True,
-            )
-        finally:
-            victim.kill()
-    refusal = re.search(r"attach: .*", tried.stderr)
-    return f"strace may not trace other processes here: {refusal[0]}" if refusal else None
+        command = ["strace", "-qq", "-o", os.devnull, "-p", str(victim.pid)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as tracer:
+            until(lambda: _is_traced(victim.pid) or tracer.poll() is not None, "strace attaches")
+            refused = tracer.poll() is not None
+            tracer.terminate()
+            _, said = tracer.communicate()
+        victim.kill()
+    return f"strace may not trace other processes here: {said.strip()}" if refused else None
+
+
+def _is_traced(thread: int) -> bool:
+    return proc.status(thread, "TracerPid") not in {"", "0"}
 
 
 class Strace:
@@ -82,7 +85,7 @@ class Strace:
             assert self._process.stderr is not None
             raise FaultError(f"strace ended: {self._process.stderr.read().strip()}")
         threads = proc.threads(self._pod.pid)
-        return all(proc.status(thread, "TracerPid") not in {"", "0"} for thread in threads)
+        return all(_is_traced(thread) for thread in threads)
 
     def detach(self) -> None:
         if self._process.poll() is None:

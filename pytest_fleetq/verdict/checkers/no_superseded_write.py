@@ -94,17 +94,25 @@ def _first_call(trace: Trace, write: Write, doubtful: _Doubtful) -> int:
 
 def _loss(trace: Trace, write: Write) -> int | None:
     """The first line that shows the write's claim lost, if any does."""
-    lines = [
-        event.line
-        for event in trace.events
-        if event.type == "recovered" and event.holder == write.holder and write.holder
-    ]
+    lines = _recoveries(trace, write.holder)
     own = _claim_of(trace, write)
     if own is not None:
         lines += [
             other.line for other in trace.claims if other.called > own.line and _other(other, own)
         ]
     return min(lines, default=None)
+
+
+def _recoveries(trace: Trace, holder: str) -> list[int]:
+    """Lines that took the step from this holder for good: it has not claimed it again."""
+    lost: list[int] = []
+    for event in trace.events:
+        if holder and event.holder == holder:
+            if event.type == "recovered":
+                lost.append(event.line)
+            elif event.type == "claimed":
+                lost.clear()
+    return lost
 
 
 def _claim_of(trace: Trace, write: Write) -> Claimed | None:

@@ -60,15 +60,15 @@ def test_the_clock_jumps_there_and_back(teller: TinyFleet, seconds: float) -> No
 
 @needs_faketime
 def test_the_clock_runs_faster_from_now_on(teller: TinyFleet) -> None:
-    with inject(teller, "clock_drift", rate=100.0) as injection:
+    with inject(teller, "clock_drift", rate=10.0) as injection:
         began = time.monotonic()
         first, _ = clocks(teller)
-        assert 0 <= first < 10, "it did not jump"
+        assert -1 < first < 3, "it did not jump"
         second, monotonic = clocks(teller)
         while second < first + 1:
             assert time.monotonic() - began < 5
             second, monotonic = clocks(teller)
-        assert second - first <= (time.monotonic() - began) * 100
+        assert second - first <= (time.monotonic() - began) * 10
         assert monotonic == pytest.approx(0, abs=0.1)
     assert clocks(teller)[0] == pytest.approx(0, abs=0.1), "and rate and offset are right again"
     assert injection.check_effect()

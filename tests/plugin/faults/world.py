@@ -26,7 +26,7 @@ BOUND = 20.0
 T = TypeVar("T")
 
 ECHO = """
-import socket, sys, threading
+import socket, sys, threading, time
 def serve(one):
     try:
         while data := one.recv(65536):
@@ -37,7 +37,12 @@ def serve(one):
 listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=512)
 print(listener.getsockname()[1], flush=True)
 while True:
-    threading.Thread(target=serve, args=listener.accept()[:1], daemon=True).start()
+    try:
+        one, _ = listener.accept()
+    except OSError:  # no descriptor left
+        time.sleep(0.01)
+    else:
+        threading.Thread(target=serve, args=(one,), daemon=True).start()
 """
 
 
@@ -48,6 +53,14 @@ def until(look: Callable[[], T], what: str, within: float = BOUND) -> T:
         assert time.monotonic() < deadline, f"not within {within:g} s: {what}; last seen: {seen!r}"
         time.sleep(0.005)
     return seen
+
+
+def read_line(process: "subprocess.Popen[str]") -> str:
+    """What it says first; nothing if it ends or says nothing for long."""
+    assert process.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        return process.stdout.readline() if selector.select(BOUND) else ""
 
 
 def python(program: str, *args: str) -> list[str]:
@@ -152,14 +165,8 @@ class TinyPod:
 
     def _first_line(self) -> str:
         assert self._process is not None
-        assert self._process.stdout is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            assert selector.select(BOUND), (
-                f"{self.name} said nothing; its log ends: {self.log[-2000:]}"
-            )
-        line = self._process.stdout.readline()
-        assert line, f"{self.name} ended; its log ends: {self.log[-2000:]}"
+        line = read_line(self._process)
+        assert line, f"{self.name} said nothing; its log ends: {self.log[-2000:]}"
         return line
 
 

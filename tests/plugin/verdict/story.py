@@ -34,14 +34,14 @@ class Story:
     def after(self, seconds: float) -> None:
         self.now += seconds
 
-    def operation(self, name: str, process: str = "client", **value: object) -> None:
+    def operation(self, name: str, process: str = "client", /, **value: object) -> None:
         """One that was asked and answered at once; its value is of both."""
         number = self.recorder.invoke(process, name, value)
         self.recorder.ok(number, name, value)
 
     def submit(self, *steps: int, **value: object) -> None:
         told = {"kind": "work", "queue": "default", "count": len(steps), **value}
-        self.operation("submit", **told, step_ids=list(steps))
+        self.operation("submit", "client", **told, step_ids=list(steps))
         self.event("submitted", *steps)
 
     def claim(self, step: int, holder: str, fence: int, attempt: int = 1) -> None:

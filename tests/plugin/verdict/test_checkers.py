@@ -150,6 +150,17 @@ def a_repeat_of_a_write_whose_first_answer_was_lost(s: Story) -> None:
 
 
 @good
+def a_worker_that_claims_its_own_step_again_after_the_timeout(s: Story) -> None:
+    s.submit(1, retry={**POLICY, "initial_delay": 0.0})
+    s.claim(1, "a", 11)
+    s.event("retrying", 1, holder="a")
+    s.claim(1, "a", 22)
+    s.write("complete", 1, "a", 22)
+    s.event("completed", 1)
+    s.journal()
+
+
+@good
 def a_release_and_another_claim(s: Story) -> None:
     s.submit(1)
     s.claim(1, "a", 11)
@@ -373,6 +384,27 @@ def a_completion_with_the_first_of_two_claims(s: Story) -> None:
     s.write("complete", 1, "a", 11)
     s.event("completed", 1)
     s.journal()
+
+
+@only("no_superseded_write")
+def a_completion_by_a_remote_worker_after_its_recovery(s: Story) -> None:
+    s.submit(1)
+    s.claim(1, "a", 11)
+    s.event("pod_dead", holder="a")
+    s.event("recovered", 1, holder="a")
+    s.event("claimed", 1, holder="b")
+    s.write("complete", 1, "a", 11)
+    s.event("completed", 1)
+
+
+@only("no_superseded_write")
+def a_completion_with_the_fence_of_an_attempt_that_timed_out(s: Story) -> None:
+    s.submit(1, retry={**POLICY, "initial_delay": 0.0})
+    s.claim(1, "a", 11)
+    s.event("retrying", 1, holder="a")
+    s.claim(1, "a", 22)
+    s.write("complete", 1, "a", 11)
+    s.event("completed", 1)
 
 
 @only("no_superseded_write")

@@ -10,7 +10,8 @@ from pytest_fleetq.cluster.errors import VerdictFailed
 from pytest_fleetq.cluster.fleet import Fleet
 from pytest_fleetq.cluster.request import make_request
 from pytest_fleetq.cluster.session import Session
-from pytest_fleetq.verdict import Context, Verdict, choose, judge
+from pytest_fleetq.judging import judge_fleet
+from pytest_fleetq.verdict import Verdict, choose
 
 
 @cache
@@ -61,8 +62,6 @@ def _check(fleet: Fleet) -> None:
     fleet.check_alive()
     if not fleet.is_fleetq:
         return
-    fleet.drain_journal()
-    logs = {pod.name: pod.log for pod in fleet.pods if pod.log.exists()}
-    judgement = judge(fleet.history.path, choose(), Context(logs=logs))
+    judgement = judge_fleet(fleet, choose())
     if judgement.verdict is Verdict.FAIL:
         raise VerdictFailed(judgement.describe())
