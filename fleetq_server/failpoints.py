@@ -56,14 +56,14 @@ def hit(name: str) -> None:
             point.hit()
 
 
-def arm(spec: str) -> None:
+def arm(spec: str, on_act: Callable[[str], None] | None = None) -> None:
     """Arms `name=action[@nth],…`: at every hit, or only at the nth.
 
     Actions: `kill` (SIGKILL to itself), `exit` (status 70, nothing cleaned up), `stop` (SIGSTOP
     to itself), `raise` (OSError), `delay:SECONDS` (blocks the thread). ConfigError if unreadable,
-    and then nothing is armed.
+    and then nothing is armed. `on_act` is told the name before each action.
     """
-    _armed.update([_parse(part.strip()) for part in spec.split(",") if part.strip()])
+    _armed.update([_parse(part.strip(), on_act) for part in spec.split(",") if part.strip()])
 
 
 def disarm() -> None:
@@ -71,7 +71,7 @@ def disarm() -> None:
     _armed.clear()
 
 
-def _parse(part: str) -> tuple[str, _Point]:
+def _parse(part: str, on_act: Callable[[str], None] | None) -> tuple[str, _Point]:
     match = _SPEC.fullmatch(part)
     if match is None:
         raise ConfigError(f"failpoints: {part!r} is not of the form name=action[@nth]")
@@ -80,7 +80,21 @@ def _parse(part: str) -> tuple[str, _Point]:
         raise ConfigError(f"failpoints: no failpoint {name!r}; known: {', '.join(sorted(NAMES))}")
     if nth is not None and int(nth) < 1:
         raise ConfigError(f"failpoints: {part!r}: hits are counted from 1")
-    return name, _Point(_action(match["action"], name), int(nth) if nth else None)
+    act = _action(match["action"], name)
+    return name, _Point(_announced(act, name, on_act), int(nth) if nth else None)
+
+
+def _announced(
+    act: Callable[[], None], name: str, on_act: Callable[[str], None] | None
+) -> Callable[[], None]:
+    if on_act is None:
+        return act
+
+    def announced() -> None:
+        on_act(name)
+        act()
+
+    return announced
 
 
 def _action(text: str, name: str) -> Callable[[], None]:

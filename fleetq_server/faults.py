@@ -7,44 +7,67 @@ a small JSON file that a test replaces at any time. Disk faults in it are obeyed
     clock_freeze  true: it stands still
     failpoints    as the setting of that name: armed when the file changes
 
-An order that is left out is not in force: the empty object heals everything. A pod started without
+An order that is left out is not in force: the empty object heals everything. What took effect is
+counted by name in `<file>.hits`, so that a test can tell a fault from a wish. A pod started without
 the setting has none of this: there is no other way to it, over the network or otherwise.
 """
 
 import asyncio
+import fcntl
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fleetq_server import failpoints
 from fleetq_server.clock import Clock
+from fleetq_server.errors import ConfigError
+from fleetq_server.telemetry import get_logger
 
 LOOK_SECONDS = 0.02
+COUNT_SECONDS = 0.1  # between two counts of the same order: the clock is read all the time
+CLOCK_ORDERS = ("clock_jump", "clock_rate", "clock_freeze")
+
+log = get_logger()
+
+
+def count_hit(control: Path, order: str) -> None:
+    """Counts one effect of an order, across all processes that obey this file."""
+    hits_file = control.with_name(control.name + ".hits")
+    handle = os.open(hits_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        hits = json.loads(os.pread(handle, 4096, 0) or b"{}")
+        hits[order] = hits.get(order, 0) + 1
+        os.pwrite(handle, json.dumps(hits).encode(), 0)
+    finally:
+        os.close(handle)
 
 
 class ControlFile:
     """The orders in force; a missing file has none."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._stamp: tuple[int, int] | None = None
         self._orders: Mapping[str, Any] = {}
 
-    def read(self) -> tuple[Mapping[str, Any], bool]:
-        """(orders, whether they changed since the last read)"""
+    def read(self) -> Mapping[str, Any]:
         try:
-            found = self._path.stat()
-            stamp = (found.st_mtime_ns, found.st_ino)
-            if stamp == self._stamp:
-                return self._orders, False
-            self._orders = json.loads(self._path.read_text())
+            found = self.path.stat()
         except FileNotFoundError:
-            if self._stamp is None:
-                return {}, False
-            stamp, self._orders = (0, 0), {}
-        changed, self._stamp = stamp != self._stamp, stamp
-        return self._orders, changed
+            self._stamp = None
+            return {}
+        stamp = (found.st_mtime_ns, found.st_ino)
+        if stamp != self._stamp:
+            self._stamp = stamp
+            try:
+                self._orders = json.loads(self.path.read_text())
+            except ValueError as error:
+                log.warning("orders to fail are unreadable", file=str(self.path), cause=str(error))
+                self._orders = {}
+        return self._orders
 
 
 class FaultyClock:
@@ -53,17 +76,30 @@ class FaultyClock:
     def __init__(self, clock: Clock, path: Path) -> None:
         self._clock = clock
         self._control = ControlFile(path)
-        self._since = clock.now()
+        self._orders: Mapping[str, Any] = {}
+        self._since = 0.0
+        self._counted_at = 0.0
 
     def now(self) -> float:
-        orders, changed = self._control.read()
+        found = self._control.read()
+        orders = {name: found[name] for name in CLOCK_ORDERS if found.get(name)}
         true = self._clock.now()
-        if changed:
-            self._since = true
+        if orders != self._orders:
+            self._orders, self._since, self._counted_at = orders, true, 0.0
+        if not orders:
+            return true
+        self._count(orders)
         ahead = float(orders.get("clock_jump", 0))
-        if orders.get("clock_freeze"):
+        if "clock_freeze" in orders:
             return self._since + ahead
         return self._since + (true - self._since) * float(orders.get("clock_rate", 1)) + ahead
+
+    def _count(self, orders: Mapping[str, Any]) -> None:
+        now = self._clock.monotonic()
+        if now - self._counted_at >= COUNT_SECONDS or not self._counted_at:
+            self._counted_at = now
+            for name in orders:
+                count_hit(self._control.path, name)
 
     def monotonic(self) -> float:
         return self._clock.monotonic()
@@ -72,12 +108,22 @@ class FaultyClock:
         await self._clock.sleep(seconds)
 
 
-async def obey_failpoints(path: Path) -> None:
-    """Arms what the file names, each time it changes."""
+async def obey_failpoints(path: Path, always: str) -> None:
+    """Arms what the file names beside `always`, each time that changes."""
     control = ControlFile(path)
+    armed = ""
     while True:
-        orders, changed = control.read()
-        if changed:
-            failpoints.disarm()
-            failpoints.arm(str(orders.get("failpoints", "")))
+        wanted = str(control.read().get("failpoints", ""))
+        if wanted != armed:
+            armed = wanted
+            _arm(path, ",".join(filter(None, (always, wanted))))
         await asyncio.sleep(LOOK_SECONDS)
+
+
+def _arm(path: Path, spec: str) -> None:
+    failpoints.disarm()
+    try:
+        failpoints.arm(spec, on_act=lambda name: count_hit(path, f"failpoint:{name}"))
+    except ConfigError as error:
+        log.warning("failpoints refused", cause=str(error))
+        count_hit(path, "failpoints_refused")

@@ -189,7 +189,9 @@ class Pod:
         self._bell.listen(self._writer.nudge, self._alerted)
         self._background(self._poll())
         if self._settings.faults:
-            self._background(obey_failpoints(Path(self._settings.faults)))
+            self._background(
+                obey_failpoints(Path(self._settings.faults), self._settings.failpoints)
+            )
         if self._plugins.hook.fleetq_observe_event.get_hookimpls():
             self._background(self._observe())
         await self._server.set_serving(True)

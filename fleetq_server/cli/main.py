@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -83,5 +84,19 @@ def main() -> None:
     """
 
 
+def run() -> None:
+    """The program `fleetq`."""
+    try:
+        main()
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            # All is cleaned up by now. Interpreter shutdown is left out: threads of gRPC that were
+            # interrupted anywhere have been seen to crash in it.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
+        raise
+
+
 if __name__ == "__main__":
-    main()
+    run()

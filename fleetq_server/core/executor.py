@@ -116,6 +116,7 @@ class Executor:
         self._release_unstarted()
         try:
             async with asyncio.timeout(grace):
+                await self._writer.passed()  # or a claim on its way would be found too late
                 await self._outcomes.until(lambda: self.running == 0)
         except TimeoutError:
             self.stop_all(Stop.DRAINED)

@@ -110,6 +110,11 @@ class GroupWriter:
         self.post(ops, done, failed, internal=internal)
         return await future
 
+    async def passed(self) -> None:
+        """Returns when all transactions begun before have had their effects here."""
+        with contextlib.suppress(FleetError):  # one that failed had none
+            await self.together((), internal=True)
+
     def post(
         self,
         ops: Sequence[Op],
@@ -174,6 +179,8 @@ class GroupWriter:
         return entries
 
     def _patience(self) -> float:
+        if self._stopping:
+            return 0.0
         waits = [5.0]
         if self._beater is not None:
             waits.append(self._beater.due_at() - self._clock.monotonic())
@@ -190,6 +197,8 @@ class GroupWriter:
             ops.extend(entry.ops)
         standing = self._standing
         if not ops and not self._claimable(standing):
+            if entries:
+                self._tell(self._settle, entries, Applied(), [])
             return
         try:
             applied = self._store.apply(ops, standing)
@@ -238,13 +247,13 @@ class GroupWriter:
     # --- back on the event loop ---
 
     def _settle(self, entries: list[_Entry], applied: Applied, answers: list[object]) -> None:
-        for one, claims in applied.grants:
-            one.deliver(claims)  # first: a handler starts before the submit of its step is answered
         start = 0
         for entry in entries:
             self._waiting -= entry.weight
             entry.done(answers[start : start + len(entry.ops)])
             start += len(entry.ops)
+        for one, claims in applied.grants:
+            one.deliver(claims)
         self._on_commit(applied)
 
     def _settle_failed(self, entries: list[_Entry], error: FleetError) -> None:

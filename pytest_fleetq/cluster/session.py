@@ -102,7 +102,8 @@ class Session:
 
     def _environment(self) -> dict[str, str]:
         here = os.environ.get("PYTHONPATH", "")
-        path = [*self._python_path, *(entry or str(Path.cwd()) for entry in sys.path), here]
+        # Last, so that no file of a project hides a module of the standard library.
+        path = [*(entry or str(Path.cwd()) for entry in sys.path), here, *self._python_path]
         joined = os.pathsep.join(dict.fromkeys(entry for entry in path if entry))
         return {**os.environ, "PYTHONPATH": joined, RUN_ID: self.run_id}
 

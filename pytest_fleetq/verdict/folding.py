@@ -13,7 +13,7 @@ from itertools import islice
 from sys import intern
 from typing import Any
 
-from pytest_fleetq.verdict.lines import Record, decode, decode_all, happened, operation
+from pytest_fleetq.verdict.lines import UNREAD, Record, decode, decode_all, happened, operation
 from pytest_fleetq.verdict.records import (
     NOTHING,
     Claimed,
@@ -108,38 +108,47 @@ class Fold:
         source = iter(lines)
         with collector_at_rest():
             while texts := list(islice(source, _AT_ONCE)):
+                last = "" if texts[-1].endswith("\n") else texts.pop()
                 self._take(texts)
+                if last:
+                    self._take_last(last)
             self._finish()
 
     # --- lines ---
 
     def _take(self, texts: list[str]) -> None:
-        records = decode_all(["0" if text.startswith(_INVOKE) else text for text in texts])
-        takers, line = self._records, self.line
+        records = decode_all([UNREAD if text.startswith(_INVOKE) else text for text in texts])
+        takers, open_now, line = self._records, self._open, self.line
         record: Any
         for text, record in zip(texts, records, strict=True):
             line += 1
-            if record == 0:
-                self._open[_number(text)] = (line, text)
-                continue
             try:
-                takers[record["type"]](line, record)
+                if record is True:
+                    open_now[int(text[_ID : text.find(",", _ID)])] = (line, text)
+                else:
+                    takers[record["type"]](line, record)
             except (LookupError, TypeError, ValueError, AttributeError):
-                self._leave(line, text, record)
+                self._leave(line, text, decode(text))
         self.line = line
 
-    def _leave(self, line: int, text: str, record: Any) -> None:
+    def _take_last(self, text: str) -> None:
+        """A line without an end: its writer was killed, or is not done."""
+        if decode(text) is None:
+            self.line += 1
+            self.torn = True
+        else:
+            self._take([f"{text}\n"])
+
+    def _leave(self, line: int, text: str, record: Record | None) -> None:
         """What is no record of a known type: damaged, or of no interest."""
-        kind = record.get("type") if isinstance(record, dict) else None
-        if kind == "invoke" and "id" in record:
+        kind = None if record is None else record.get("type")
+        if record is not None and kind == "invoke" and "id" in record:
             self._open[record["id"]] = (line, text)
         elif not isinstance(kind, str) or kind in self._records:
             self._damage(line, text)
 
     def _damage(self, line: int, text: str) -> None:
-        if not text.endswith("\n"):
-            self.torn = True
-        elif text.strip():
+        if text.strip():
             self.damaged.append(line)
 
     def _finish(self) -> None:
@@ -341,15 +350,6 @@ def _ordinary(events: list[Happened]) -> bool:
         and third.type == "completed"
         and third.holder in (None, second.holder)
     )
-
-
-def _number(invocation: str) -> object:
-    number = invocation[_ID : invocation.find(",", _ID)]
-    try:
-        return int(number)
-    except ValueError:
-        record = decode(invocation)
-        return None if record is None else record["id"]
 
 
 def _seq(event: Happened) -> int:

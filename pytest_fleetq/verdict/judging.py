@@ -19,9 +19,16 @@ def judge(
     Raises OSError if the history is a path and cannot be read. Nothing a checker raises comes
     through: its verdict is UNKNOWN then.
     """
-    told = history if isinstance(history, History) else History.load(history)
     with collector_at_rest():
-        results = [_ask(checker, told, context or Context()) for checker in checkers]
+        return _judged(history, checkers, context or Context())
+
+
+def _judged(
+    history: History | str | Path, checkers: Iterable[Checker], context: Context
+) -> Judgement:
+    # A history that is read here is also gone before the collector wakes up and looks at it all.
+    told = history if isinstance(history, History) else History.load(history)
+    results = [_ask(checker, told, context) for checker in checkers]
     if told.damaged:
         results.append(_damage(told))
     return Judgement(tuple(results))

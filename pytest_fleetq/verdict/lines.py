@@ -9,6 +9,8 @@ from pytest_fleetq.verdict.records import NOTHING, Happened, Operation, Outcome
 
 Record: TypeAlias = dict[str, Any]
 
+UNREAD = "true"  # in place of a line that nobody needs to know now
+
 _decode = json.JSONDecoder().raw_decode
 
 
@@ -21,11 +23,10 @@ def decode(text: str) -> Record | None:
     return record if isinstance(record, dict) else None
 
 
-def decode_all(texts: Sequence[str]) -> Sequence[Record | int | None]:
-    """The records of some lines, None for damaged ones.
+def decode_all(texts: Sequence[str]) -> Sequence[Record | bool | None]:
+    """The records of some lines, None for damaged ones, True for those that are UNREAD.
 
-    Several at once, because their keys are then made once, which saves a quarter of the time. A
-    text may also be a number, for a line that need not be read.
+    Several at once, because their keys are then made once, which saves a quarter of the time.
     """
     try:
         # The lines' ends stay: within a string that was torn they are an error.
@@ -34,7 +35,7 @@ def decode_all(texts: Sequence[str]) -> Sequence[Record | int | None]:
         records = []
     if len(records) == len(texts):
         return list(records)
-    return [0 if text == "0" else decode(text) for text in texts]
+    return [text == UNREAD or decode(text) for text in texts]
 
 
 def records_in(lines: Iterable[str]) -> Iterator[tuple[int, Record]]:

@@ -118,13 +118,17 @@ class Toy:
             self.steps.update({step.id: step for step in steps})
             self.tell("submitted", *(step.id for step in steps))
 
+    def ready(self) -> Step | None:
+        now = self.sim.now
+        due = (one for one in self.steps.values() if one.state == "PENDING" and one.due <= now)
+        return next(due, None)
+
     def claim(self, pod: Pod) -> Moments[Step | None]:
         if pod.name not in self.live:
             return None
-        ready = [s for s in self.steps.values() if s.state == "PENDING" and s.due <= self.sim.now]
-        if not ready:
+        step = self.ready()
+        if step is None:
             return None
-        step = ready[0]
         if Bug.DOUBLE_CLAIM in self.bugs:
             yield 0.003
         step.state, step.holder, step.fence = "CLAIMED", pod.name, self.rng.getrandbits(40)
@@ -274,6 +278,8 @@ class Fleet:
         recorder, toy, name = self.recorder, self.toy, pod.name
         while True:
             yield self.rng.uniform(0.01, 0.12)
+            if not toy.ready():
+                continue  # as a long poll waits
             call = recorder.invoke(name, "claim", {"holder": name})
             step = yield from toy.claim(pod)
             claims = [] if step is None else [{"step_id": step.id, "fence": step.fence}]

@@ -13,6 +13,7 @@ from fleetq_server.core.context import Context, Stop
 from fleetq_server.core.executor import Executor
 from fleetq_server.core.handlers import handler
 from fleetq_server.model import Fence, NewStep, StepState
+from fleetq_server.store.base import Submit
 from tests.unit.pieces import Bench
 
 
@@ -186,3 +187,26 @@ async def test_outcomes_are_kept_until_the_store_takes_them(bench: Bench) -> Non
     assert ended.state is StepState.COMPLETED
     assert len(work.contexts) == 1
     await end(executor)
+
+
+async def test_a_claim_on_its_way_is_not_forgotten_by_a_drain(bench: Bench) -> None:
+    """Once drained, nothing starts any more: others may run what was given back."""
+    work = Work()
+    work.go_on.set()
+    executor = bench.executor(work.handler)
+    executor.start(bench.key)
+    failpoints.arm("store.before_commit=delay:0.3")
+    call = asyncio.create_task(bench.submit(NewStep("work")))
+    async with asyncio.timeout(10):
+        while [Submit] not in bench.store.groups:
+            await asyncio.sleep(0.002)
+    assert await executor.drain(5) == 0
+    assert len(work.contexts) == 1
+    failpoints.disarm()
+    executor.close()
+    assert bench.step((await call)[0]).state is StepState.COMPLETED
+
+
+async def test_a_writer_with_nothing_to_do_passes_at_once(bench: Bench) -> None:
+    async with asyncio.timeout(10):
+        await bench.writer.passed()

@@ -1,12 +1,15 @@
 """Orders in a pod's control file: clock and failpoints."""
 
+import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from fleetq_server import failpoints
 from fleetq_server.clock import ManualClock
-from fleetq_server.faults import ControlFile, FaultyClock
+from fleetq_server.faults import ControlFile, FaultyClock, obey_failpoints
 
 
 @pytest.fixture
@@ -62,9 +65,56 @@ def test_an_empty_object_or_no_file_heals(control: Path) -> None:
     assert clock.now() == true.now()
 
 
-def test_a_change_is_seen_once(control: Path) -> None:
-    file = ControlFile(control)
-    assert file.read() == ({}, False)
-    order(control, failpoints="pod.ready=exit")
-    assert file.read() == ({"failpoints": "pod.ready=exit"}, True)
-    assert file.read() == ({"failpoints": "pod.ready=exit"}, False)
+def test_an_unrelated_order_does_not_disturb_a_wrong_clock(control: Path) -> None:
+    true = ManualClock()
+    clock = FaultyClock(true, control)
+    order(control, clock_rate=2)
+    clock.now()
+    true.advance(10)
+    order(control, clock_rate=2, slow_sync=0.1)
+    assert clock.now() - true.now() == pytest.approx(10)
+
+
+def test_what_took_effect_is_counted(control: Path) -> None:
+    clock = FaultyClock(ManualClock(), control)
+    clock.now()
+    assert not hits(control).exists()
+    order(control, clock_jump=5, clock_freeze=True)
+    clock.now()
+    assert json.loads(hits(control).read_text()) == {"clock_jump": 1, "clock_freeze": 1}
+
+
+def test_unreadable_orders_are_none(control: Path) -> None:
+    control.write_text("{")
+    assert ControlFile(control).read() == {}
+
+
+async def test_failpoints_follow_the_file_and_are_counted(control: Path) -> None:
+    obeying = asyncio.create_task(obey_failpoints(control, ""))
+    try:
+        order(control, failpoints="pod.ready=raise")
+        await until(lambda: raises("pod.ready"))
+        assert json.loads(hits(control).read_text())["failpoint:pod.ready"] >= 1
+        order(control, failpoints="nonsense")
+        await until(lambda: "failpoints_refused" in hits(control).read_text())
+        assert not raises("pod.ready")
+    finally:
+        obeying.cancel()
+
+
+def hits(control: Path) -> Path:
+    return control.with_name(control.name + ".hits")
+
+
+def raises(name: str) -> bool:
+    try:
+        failpoints.hit(name)
+    except OSError:
+        return True
+    return False
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0)

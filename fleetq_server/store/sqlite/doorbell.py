@@ -37,7 +37,7 @@ class SqliteDoorbell:
         self._write(WORK, None)
 
     def alert(self, holder_ids: Collection[str] | None = None) -> None:
-        self._write(NEWS, None if holder_ids is None else {f"{id}.bell" for id in holder_ids})
+        self._write(NEWS, None if holder_ids is None else {f"{each}.bell" for each in holder_ids})
 
     def _write(self, byte: bytes, names: Collection[str] | None) -> None:
         with self._lock, contextlib.suppress(FileNotFoundError):

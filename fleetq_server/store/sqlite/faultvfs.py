@@ -16,7 +16,6 @@ back once all processes are dead. Creating, renaming and deleting a file count a
 """
 # ruff: noqa: N802 - SQLite named the methods of a VFS
 
-import fcntl
 import json
 import os
 import signal
@@ -28,6 +27,8 @@ from random import Random
 from typing import BinaryIO, NamedTuple
 
 import apsw
+
+from fleetq_server.faults import count_hit
 
 NAME = "fleetq-faults"
 FAULTS = frozenset({"write_error", "sync_error", "disk_full", "slow_sync", "power_loss"})
@@ -83,14 +84,7 @@ class Orders:
 
     def meet(self, fault: str) -> None:
         """Counts a hit, before its effect: a killed process counts nothing any more."""
-        handle = os.open(_hits(self.control), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            hits = json.loads(os.pread(handle, 4096, 0) or b"{}")
-            hits[fault] = hits.get(fault, 0) + 1
-            os.pwrite(handle, json.dumps(hits).encode(), 0)
-        finally:
-            os.close(handle)
+        count_hit(self.control, fault)
 
     def before_operation(self) -> None:
         last = self.get("power_loss")

@@ -29,7 +29,7 @@ class Conservation:
         for trace in history.steps.values():
             if trace.acknowledged and (not trace.events or trace.missing):
                 yield from _lost(trace, history.journal_line)
-            if trace.writes and history.journal_line:
+            if trace.writes and not _only_completed(trace):
                 yield from _forgotten_write(trace, history.journal_line)
         for trace in history.eventful:
             yield from _miscounted(trace)
@@ -53,10 +53,12 @@ def _lost(trace: Trace, journal_line: int) -> Iterator[Finding]:
         yield Finding(problem, trace.step, (line, trace.missing[1]))
 
 
+def _only_completed(trace: Trace) -> bool:
+    return trace.ordinary and len(trace.writes) == 1 and trace.writes[0].operation == "complete"
+
+
 def _forgotten_write(trace: Trace, journal_line: int) -> Iterator[Finding]:
     for write in trace.writes:
-        if trace.ordinary and write.operation == "complete":
-            continue
         types = {event.type for event in trace.events}
         if write.line < journal_line and types.isdisjoint(_RECORDED_AS[write.operation]):
             problem = (

@@ -74,6 +74,12 @@ def test_a_torn_history_is_a_shorter_history(
     assert history.lines == kept.count(b"\n") + bool(kept) + bool(rest)
     assert not history.damaged
     assert history.torn == (bool(rest) and not whole[cut:].startswith(b"\n"))
+    readable = kept if history.torn or not rest else whole[:cut]
+    records = [json.loads(line) for line in readable.splitlines()]
+    invoked = {record["id"] for record in records if record["type"] == "invoke"}
+    completed = {record["id"] for record in records if record["type"] == "ok"}
+    assert len(history.unfinished) == len(invoked - completed)
+    assert sum(history.outcomes.values()) == len(invoked)
 
 
 def test_a_damaged_line_is_told_apart_from_a_torn_one(story: Story) -> None:
