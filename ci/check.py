@@ -102,8 +102,10 @@ def _passes(name: str) -> bool:
 
 
 def _pytest(arguments: list[str]) -> int:
+    """Two at a time: most tests wait for processes of their own rather than compute."""
     print("--- tests", flush=True)
-    return subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT).returncode
+    command = [sys.executable, "-m", "pytest", "-n", "2", "--durations=10", *arguments]
+    return subprocess.run(command, cwd=ROOT).returncode
 
 
 if __name__ == "__main__":

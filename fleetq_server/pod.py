@@ -37,7 +37,7 @@ from fleetq_server.core.waiting import Waiting
 from fleetq_server.errors import FleetError
 from fleetq_server.faults import FaultyClock, obey_failpoints
 from fleetq_server.hookspecs import plugin_manager
-from fleetq_server.model import Fence, HolderKey, HolderType, NewHolder, StepId
+from fleetq_server.model import Event, Fence, HolderKey, HolderType, NewHolder, StepId
 from fleetq_server.rpc.server import RpcServer
 from fleetq_server.store import open_store
 from fleetq_server.store.base import Applied, Leave, Register, Suspect
@@ -327,8 +327,18 @@ class Pod:
             self._writer.nudge()
 
     async def _observe(self) -> None:
-        async for event in self._fleet.watch(None, frozenset()):
+        seen: int | None = None
+        while True:
             try:
-                self._plugins.hook.fleetq_observe_event(event=event)
-            except Exception:
-                log.exception("a plugin failed to observe an event", seq=event.seq)
+                async for event in self._fleet.watch(seen, frozenset()):
+                    seen = event.seq
+                    self._show(event)
+            except FleetError as error:
+                log.warning("cannot observe events", cause=str(error))
+                await self._clock.sleep(self._settings.heartbeat_interval_seconds)
+
+    def _show(self, event: Event) -> None:
+        try:
+            self._plugins.hook.fleetq_observe_event(event=event)
+        except Exception:
+            log.exception("a plugin failed to observe an event", seq=event.seq)

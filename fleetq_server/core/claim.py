@@ -80,7 +80,7 @@ class ClaimDesk:
         except LeaseLost:
             self._keys.pop(holder_id, None)
             raise
-        if not claims and wait > 0:
+        if not claims and wait > 0 and not self._draining:
             claims = await self._wait(op, wait)
         return Grant(claims, self._draining)
 

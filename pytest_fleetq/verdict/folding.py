@@ -69,6 +69,7 @@ class Fold:
         self.outcomes: Counter[tuple[str, Outcome]] = Counter()
         self.journal_events = 0
         self.journal_line = 0
+        self.journal_read_at = 0.0
         self.line = 0
         self.end = 0.0
         self.damaged: list[int] = []
@@ -79,6 +80,7 @@ class Fold:
         self._faults: dict[object, _InjectedFault] = {}
         self._plain: dict[object, Submission] = {}
         self._last_seq = -1
+        self._journal_through = 0
         self._in_order = True
         self._records: dict[str, Callable[[int, Record], None]] = {
             "ok": self._ok,
@@ -288,8 +290,11 @@ class Fold:
             self.leaders.append((value["term"], value["holder"], line))
 
     def _journal(self, value: Value, called: int, _line: int) -> None:
-        if value["after"] == 0:
+        # Read in parts, each going on where the last one stopped.
+        if value["after"] <= self._journal_through:
+            self._journal_through = max(self._journal_through, value["through"])
             self.journal_line = max(self.journal_line, called)
+            self.journal_read_at = self.end
 
     # --- for faults ---
 

@@ -87,6 +87,7 @@ class History:
         self.journal_line = (
             fold.journal_line
         )  # the journal is whole up to what came before; 0: unknown
+        self.journal_read_at = fold.journal_read_at
         self.lines = fold.line
         self.end = fold.end  # the last `t`
         self.damaged: list[int] = fold.damaged  # lines nobody could read

@@ -225,9 +225,9 @@ class OpenOperation:
     ) -> None:
         if error is None:
             self.ok()
-        elif isinstance(error, HAD_NO_EFFECT):
+        elif isinstance(error, HAD_NO_EFFECT) and not hasattr(error, "__notes__"):
             self.fail(error)
-        else:
+        else:  # also a refusal with a note: it tells of requests that were done before
             self.info(error)
 
     def _first(self) -> bool:

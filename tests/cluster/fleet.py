@@ -245,7 +245,8 @@ class Pods:
         """What handlers wrote, in order of writing."""
         if not self.journal.exists():
             return []
-        lines = [json.loads(line) for line in self.journal.read_text().splitlines()]
+        whole = self.journal.read_text().rpartition("\n")[0]
+        lines = [json.loads(line) for line in whole.splitlines()]
         return [
             line
             for line in lines

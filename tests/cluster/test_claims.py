@@ -155,6 +155,23 @@ def test_a_silent_worker_loses_its_claims(pods: Pods) -> None:
     assert client.complete_steps([completion(claim)]) == [Verdict.FINISHED]
 
 
+def test_a_worker_asking_while_a_pod_begins_to_drain_is_sent_away(pods: Pods) -> None:
+    """Its claim was being written when the waiting ones were answered."""
+    control = pods.directory / "faults"
+    pod = pods.start("", faults=control)
+    client = pods.client(pod)
+    holder = new_holder()
+    client.beat(holder)
+    control.write_text('{"failpoints": "store.before_commit=delay:0.5"}')
+    pods.await_beats(pod, 2)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(client.claim_steps, holder, kinds=KINDS, wait=20)
+        client.stats()  # answered after the other call has come in
+        pod.ask_to_end()
+        assert waiting.result(10).draining
+    assert pod.exit_status() == 0
+
+
 def test_a_draining_pod_sends_waiting_workers_away(pods: Pods) -> None:
     pod = pods.start()
     client = pods.client(pod)

@@ -56,8 +56,7 @@ def test_a_wrong_clock_kills_nobody(pods: Pods) -> None:
     for jump in (86_400, -86_400):
         controls[0].write_text(json.dumps({"clock_jump": jump}))
         controls[1].write_text(json.dumps({"clock_jump": -jump}))
-        for pod in (leader, other):
-            pods.await_beats(pod, round(1.5 * THRESHOLD / SWIFT["heartbeat_interval_seconds"]))
+        pods.await_beats(leader, round(1.5 * THRESHOLD / SWIFT["heartbeat_interval_seconds"]))
     assert not pods.events("pod_dead")
     pods.go_on()
     pods.client(leader).wait([step], timeout=10, strict=True)

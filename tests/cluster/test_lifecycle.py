@@ -113,7 +113,7 @@ def test_a_draining_leader_hands_over(pods: Pods) -> None:
 
 
 def test_a_pod_that_cannot_leave_in_good_order_still_ends(pods: Pods) -> None:
-    pod = pods.start()
+    pod = pods.start(shutdown_grace_seconds=1)
     step = pods.client(pod).submit_one("note", pods.payload())
     pods.client(pod).wait([step], timeout=10, strict=True)
     with pods.cut_off():

@@ -1,6 +1,7 @@
 """Nobody may claim a step that somebody else holds."""
 
 from collections.abc import Iterator
+from math import inf
 
 from pytest_fleetq.verdict.history import History
 from pytest_fleetq.verdict.model import Context, Finding
@@ -17,18 +18,24 @@ class AtMostOneLiveClaim:
     needs_journal = True
 
     def check(self, history: History, _context: Context) -> Iterator[Finding]:
-        gone = _gone(history)
+        lives = _lives(history)
         for trace in history.eventful:
-            yield from _overlaps(trace, gone)
+            yield from _overlaps(trace, lives)
 
 
-def _gone(history: History) -> dict[str, int]:
-    """Holder → seq of the event that said it is dead or left."""
-    ends = ("pod_dead", "pod_left")
-    return {e.holder: e.seq for e in reversed(history.fleet) if e.type in ends and e.holder}
+def _lives(history: History) -> dict[str, float]:
+    """Holder → seq of the event that ended it. Those whose beginning the history has not seen may
+    have ended unseen too."""
+    lives: dict[str, float] = {}
+    for event in history.fleet:
+        if event.holder and event.type == "pod_joined":
+            lives[event.holder] = inf
+        elif event.holder in lives and event.type in ("pod_dead", "pod_left"):
+            lives[event.holder] = min(lives[event.holder], event.seq)
+    return lives
 
 
-def _overlaps(trace: Trace, gone: dict[str, int]) -> Iterator[Finding]:
+def _overlaps(trace: Trace, lives: dict[str, float]) -> Iterator[Finding]:
     live: Happened | None = None
     for event in trace.events:
         kind = event.type
@@ -40,11 +47,11 @@ def _overlaps(trace: Trace, gone: dict[str, int]) -> Iterator[Finding]:
                 yield Finding(problem, trace.step, (live.line, event.line))
             live = event
         elif kind not in _LEAVE_A_CLAIM:
-            if kind == "recovered" and live is not None and _alive(live, event, gone):
+            if kind == "recovered" and live is not None and _alive(live, event, lives):
                 problem = f"step {trace.step} was taken from {live.holder}, not declared dead"
                 yield Finding(problem, trace.step, (live.line, event.line))
             live = None
 
 
-def _alive(claim: Happened, recovery: Happened, gone: dict[str, int]) -> bool:
-    return claim.holder is not None and gone.get(claim.holder, recovery.seq) >= recovery.seq
+def _alive(claim: Happened, recovery: Happened, lives: dict[str, float]) -> bool:
+    return lives.get(claim.holder or "", 0) > recovery.seq

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pytest_fleetq.verdict.checkers.policy import retry_of
+from pytest_fleetq.verdict.checkers.policy import failures_of, retry_of
 from pytest_fleetq.verdict.history import History
 from pytest_fleetq.verdict.model import Context, Finding
 from pytest_fleetq.verdict.records import DeadListing, Happened, StepId, Trace, Value
@@ -31,7 +31,8 @@ class DlqTruth:
                 yield from _buried_early(trace, graves.get(trace.step, []), history, context)
         for listing in history.dead_listings:
             yield from _wrongly_listed(listing, history)
-            if listing.everything:
+            # A redrive or purge that the journal has not told yet would empty the DLQ too.
+            if listing.everything and listing.line < history.journal_line:
                 yield from _not_listed(listing, dead)
 
 
@@ -89,7 +90,9 @@ def _reason_missing(
     if policy is None or failures >= policy["max_attempts"]:
         return ""
     last = f"after {failures} of {policy['max_attempts']} attempts"
-    reports = list(_reports(trace, history))
+    reports = failures_of(trace, history)
+    if reports is None:
+        return ""
     cause = _cause(death, graves, reports)
     if cause == "crashed":
         spent = crashes >= context.max_crashes
@@ -107,14 +110,6 @@ def _cause(death: Happened, graves: Sequence[Value], reports: Sequence[Value]) -
     said = [death.detail] if "cause" in death.detail else [*graves, *reports]
     causes = {about["cause"] for about in said if about.get("cause")}
     return str(causes.pop()) if len(causes) == 1 else None
-
-
-def _reports(trace: Trace, history: History) -> Iterator[Value]:
-    """What holders said when they failed it, also where nobody knows whether that arrived."""
-    yield from (write.about for write in trace.writes if write.operation == "fail")
-    for one in history.unfinished:
-        if one.name == "fail":
-            yield from (item for item in one.value["items"] if item["step_id"] == trace.step)
 
 
 def _never_again(item: Value, policy: Mapping[str, Any]) -> bool:

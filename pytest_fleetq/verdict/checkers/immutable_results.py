@@ -23,7 +23,7 @@ class ImmutableResults:
             yield from _changed(trace)
         for trace in history.steps.values():
             if trace.reads and not _as_expected(trace):
-                yield from _read_differently(trace)
+                yield from _read_differently(trace, history.journal_line)
                 yield from _not_as_written(trace)
                 yield from _not_as_recorded(trace, history.journal_line)
 
@@ -52,12 +52,14 @@ def _other_end(end: Happened) -> str:
     return "cancelled" if end.type == "completed" else "completed"
 
 
-def _read_differently(trace: Trace) -> Iterator[Finding]:
+def _read_differently(trace: Trace, journal_line: int) -> Iterator[Finding]:
+    # Without the whole journal nobody can tell that there was no redrive.
     redriven = any(event.type == "redriven" for event in trace.events)
+    redriven |= trace.reads[-1].line >= journal_line
     first: Seen | None = None
     for seen in trace.reads:
         if redriven and seen.state == "FAILED":
-            continue  # of another life
+            continue  # perhaps of another life
         if first is None:
             first = seen if seen.state in TERMINAL else None
         elif _differs(first, seen):

@@ -10,6 +10,10 @@ from pytest_fleetq.verdict.records import Claimed, Happened, StepId, Trace, Writ
 _BY_HOLDER = frozenset({"completed", "retrying", "released"})
 _WAITING_AFTER = frozenset({"submitted", "retrying", "released", "recovered", "redriven"})
 
+# What a call may have written that does not tell.
+_ANY_STEP = ""
+_ANY = ({"step_id": _ANY_STEP},)
+
 # (operation, step, fence) → line of the first such call whose outcome is unknown
 _Doubtful = Mapping[tuple[str, StepId, Any], int]
 
@@ -64,7 +68,7 @@ def _of_unknown_outcome(history: History) -> _Doubtful:
     found: dict[tuple[str, StepId, Any], int] = {}
     for one in history.unfinished:
         if one.name in ("complete", "fail", "release"):
-            for item in one.value.get("items", ()):
+            for item in one.value.get("items", _ANY):
                 found.setdefault((one.name, item["step_id"], item.get("fence")), one.called)
     return found
 
@@ -88,14 +92,15 @@ def _first_call(trace: Trace, write: Write, doubtful: _Doubtful) -> int:
         for other in trace.writes
         if (other.operation, other.fence) == (write.operation, write.fence)
     ]
-    unknown = doubtful.get((write.operation, trace.step, write.fence), write.called)
-    return min(*calls, unknown, write.called)
+    named = doubtful.get((write.operation, trace.step, write.fence), write.called)
+    unnamed = doubtful.get((write.operation, _ANY_STEP, None), write.called)
+    return min(*calls, named, unnamed)
 
 
 def _loss(trace: Trace, write: Write) -> int | None:
     """The first line that shows the write's claim lost, if any does."""
-    lines = _recoveries(trace, write.holder)
     own = _claim_of(trace, write)
+    lines = _recoveries(trace, write.holder or ("" if own is None else own.holder))
     if own is not None:
         lines += [
             other.line for other in trace.claims if other.called > own.line and _other(other, own)

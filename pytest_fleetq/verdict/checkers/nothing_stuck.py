@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from pytest_fleetq.verdict.checkers.policy import longest_delay, retry_of
 from pytest_fleetq.verdict.history import History
-from pytest_fleetq.verdict.model import Context, Finding
+from pytest_fleetq.verdict.model import Context, Finding, Verdict
 from pytest_fleetq.verdict.records import Happened, Trace
 
 _OVER = frozenset({"completed", "dead", "cancelled", "pruned", "purged"})
@@ -27,8 +27,11 @@ class NothingStuck:
         left = [trace for trace in history.eventful if trace.events[-1].type not in _OVER]
         if left:
             fleet = _Fleet(history, end)
+            # Perhaps it moved on, and only the journal has not been read so far.
+            verdict = Verdict.FAIL if history.journal_read_at > latest else Verdict.UNKNOWN
             for trace in left:
-                yield from _stuck(trace, fleet, latest, context)
+                for finding in _stuck(trace, fleet, latest, context):
+                    yield finding._replace(verdict=verdict)
 
 
 def _healed(history: History, context: Context) -> float:

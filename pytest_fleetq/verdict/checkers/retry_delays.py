@@ -1,9 +1,8 @@
 """A failed step rests before it is tried again."""
 
 from collections.abc import Iterator
-from typing import Any
 
-from pytest_fleetq.verdict.checkers.policy import retry_of, shortest_delay
+from pytest_fleetq.verdict.checkers.policy import failures_of, retry_of, shortest_delay
 from pytest_fleetq.verdict.history import History
 from pytest_fleetq.verdict.model import Context, Finding, Verdict
 from pytest_fleetq.verdict.records import Happened, Trace
@@ -54,14 +53,9 @@ def _least(
     policy = retry_of(trace, context)
     if policy is None:
         return 0.0
-    own = [float(delay) for delay in _chosen_by_holders(trace, history)]
-    return min([shortest_delay(policy, failures), *own])
-
-
-def _chosen_by_holders(trace: Trace, history: History) -> Iterator[Any]:
-    """Delays that a failing holder asked for instead of the policy's."""
-    items = [write.about for write in trace.writes if write.operation == "fail"]
-    for one in history.unfinished:
-        if one.name == "fail":
-            items += [item for item in one.value["items"] if item["step_id"] == trace.step]
-    return (item["retry_delay"] for item in items if item.get("retry_delay") is not None)
+    reports = failures_of(trace, history)
+    if reports is None:
+        return 0.0
+    # A holder that fails a step may choose its delay, instead of the policy's.
+    chosen = [float(r["retry_delay"]) for r in reports if r.get("retry_delay") is not None]
+    return min([shortest_delay(policy, failures), *chosen])

@@ -161,6 +161,24 @@ def a_worker_that_claims_its_own_step_again_after_the_timeout(s: Story) -> None:
 
 
 @good
+def a_write_of_unknown_outcome_that_does_not_tell_its_steps(s: Story) -> None:
+    s.submit(1, retry=POLICY)
+    s.claim(1, "a", 11)
+    s.recorder.info(s.recorder.invoke("a", "fail", {"count": 1}), "DeadlineExceeded")
+    s.event("retrying", 1, holder="a")
+    s.claim(1, "b", 22)
+    s.write("fail", 1, "a", 11, cause="handler_error", error="ValueError", retry_delay=0.0)
+
+
+@good
+def a_journal_that_is_read_in_parts(s: Story) -> None:
+    s.life(1)
+    s.operation("journal", after=0, through=3)
+    s.life(2, fence=2)
+    s.operation("journal", after=3, through=6)
+
+
+@good
 def a_release_and_another_claim(s: Story) -> None:
     s.submit(1)
     s.claim(1, "a", 11)
@@ -367,6 +385,7 @@ def two_holders_at_once(s: Story) -> None:
 
 @only("at_most_one_live_claim")
 def a_claim_taken_from_the_living(s: Story) -> None:
+    s.event("pod_joined", holder="a")
     s.submit(1)
     s.event("claimed", 1, holder="a")
     s.event("recovered", 1, holder="a")
@@ -394,6 +413,25 @@ def a_completion_by_a_remote_worker_after_its_recovery(s: Story) -> None:
     s.event("recovered", 1, holder="a")
     s.event("claimed", 1, holder="b")
     s.write("complete", 1, "a", 11)
+    s.event("completed", 1)
+
+
+@only("conservation")
+def lost_in_a_journal_that_was_read_in_parts(s: Story) -> None:
+    s.life(1)
+    s.operation("journal", after=0, through=3)
+    s.operation("submit", kind="work", count=1, step_ids=[2])
+    s.operation("journal", after=3, through=3)
+
+
+@only("no_superseded_write")
+def a_completion_of_unnamed_holder_after_its_recovery(s: Story) -> None:
+    s.submit(1)
+    s.claim(1, "a", 11)
+    s.event("pod_dead", holder="a")
+    s.event("recovered", 1, holder="a")
+    s.event("claimed", 1, holder="b")
+    s.write("complete", 1, "", 11)
     s.event("completed", 1)
 
 
@@ -491,6 +529,7 @@ def dead_and_not_in_the_dlq(s: Story) -> None:
     s.event("claimed", 1, holder="a")
     s.event("dead", 1, holder="a")
     s.operation("dead", steps=[], all=True)
+    s.journal()
 
 
 @only("dlq_truth")
@@ -554,6 +593,7 @@ def held_by_the_dead(s: Story) -> None:
     s.event("claimed", 1, holder="a")
     s.event("pod_dead", holder="a")
     s.after(60)
+    s.journal()
     s.recorder.phase("teardown")
 
 
@@ -564,6 +604,7 @@ def due_and_nobody_comes(s: Story) -> None:
     with s.fault():
         s.submit(2)
     s.after(60)
+    s.journal()
     s.recorder.phase("teardown")
 
 
@@ -574,6 +615,7 @@ def a_retry_that_never_comes(s: Story) -> None:
     s.event("claimed", 1, holder="a")
     s.event("retrying", 1, holder="a")
     s.after(60)
+    s.journal()
     s.recorder.phase("teardown")
 
 
@@ -619,6 +661,29 @@ def test_nothing_is_stuck_while_a_fault_is_in_force(story: Story) -> None:
     assert story.blamed() == set(), "the grace is not over"
 
 
+def test_what_looks_stuck_may_only_be_untold(story: Story) -> None:
+    story.event("pod_joined", holder="a")
+    story.life(1)
+    story.submit(2)
+    story.journal()
+    story.after(60)
+    story.recorder.phase("teardown")
+    assert story.blamed() == set()
+    assert story.blamed(verdict=Verdict.UNKNOWN) == {"nothing_stuck"}
+
+
+def test_a_redrive_may_be_untold_too(story: Story) -> None:
+    story.submit(1, retry={**POLICY, "max_attempts": 1})
+    story.event("claimed", 1, holder="a")
+    story.event("dead", 1, holder="a")
+    story.read(1, "FAILED")
+    story.read(1, "PENDING")
+    story.operation("dead", steps=[], all=True)
+    assert story.blamed() == set()
+    story.journal()
+    assert story.blamed() == {"dlq_truth", "immutable_results"}
+
+
 def test_a_killed_pod_need_not_come_back(story: Story) -> None:
     story.event("pod_joined", holder="a")
     story.event("pod_joined", holder="b")
@@ -629,6 +694,7 @@ def test_a_killed_pod_need_not_come_back(story: Story) -> None:
     story.event("pod_dead", holder="a")
     story.read(1, "CLAIMED")
     story.after(60)
+    story.journal()
     story.recorder.phase("teardown")
     assert story.blamed() == {"nothing_stuck"}
 

@@ -134,6 +134,10 @@ def test_the_way_out_of_an_operation_is_its_outcome(story: Story) -> None:
         answered.info("the first word counts")
     with pytest.raises(NotFound), recorder.operation("p", "own"):
         raise NotFound("step", "7")
+    partly = NotFound("step", "8")
+    partly.add_note("the 1000 steps before these were submitted")
+    with pytest.raises(NotFound), recorder.operation("p", "own"):
+        raise partly
     with pytest.raises(KeyboardInterrupt), recorder.operation("p", "own"):
         raise KeyboardInterrupt
     told = list(story.told().operations("own"))
@@ -141,6 +145,7 @@ def test_the_way_out_of_an_operation_is_its_outcome(story: Story) -> None:
         (Outcome.OK, {"n": 1}, ""),
         (Outcome.OK, {"n": 2}, ""),
         (Outcome.FAIL, {}, "NotFound: no step '7'"),
+        (Outcome.INFO, {}, "NotFound: no step '8'"),
         (Outcome.INFO, {}, "KeyboardInterrupt: "),
     ]
 
