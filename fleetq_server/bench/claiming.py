@@ -10,7 +10,7 @@ from fleetq_server.bench.seed import QUEUE, copy, fill
 from fleetq_server.bench.writer import Writer
 from fleetq_server.store.base import SetPaused
 
-SIZES = Sizes(steps=50_000, pods=4, rounds=3)
+SIZES = Sizes(steps=50_000, pods=4, rounds=5)
 PARALLELISM = 100
 
 

@@ -16,7 +16,7 @@ from fleetq_server.bench.writer import Writer, submission
 from fleetq_server.client import AsyncClient
 from fleetq_server.model import NewStep
 
-SIZES = Sizes(steps=50_000, rounds=3)
+SIZES = Sizes(steps=50_000, rounds=5)
 BATCH = 100  # steps per request
 IN_FLIGHT = 8  # requests
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from fleetq_server.clock import Clock
 from fleetq_server.core.context import Context, Stop, encode_result
-from fleetq_server.core.guard import Fenced, guarded
+from fleetq_server.core.guard import Fenced, guarded, resumed
 from fleetq_server.core.handlers import Handler, InvalidPayload, Mode, PermanentError
 from fleetq_server.core.names import MAX_ERROR, MAX_MESSAGE
 from fleetq_server.core.outcomes import Outcomes
@@ -198,6 +198,7 @@ class Executor:
                     self._wake_slot()
                     await asyncio.sleep(0)
                     turn_ends = self._clock.monotonic() + LOOP_TURN_SECONDS
+            current_attempt.set(None)
             rest = self._loop.create_future()
             self._resting.append(rest)
             await rest
@@ -215,8 +216,15 @@ class Executor:
                 raise Fenced  # granted before a freeze, say, and started after it
             one = self._handlers[claim.kind]
             if one.mode is Mode.LOOP and claim.timeout is None:
-                # The same as _call would do, without another coroutine on the hot path.
-                value = await guarded(one.function(context), self._lease_lost, self._suspended)
+                # The same as _call would do, without coroutines around most short handlers.
+                coroutine = one.function(context)
+                try:
+                    waiting_for = coroutine.send(None)
+                except StopIteration as ended:
+                    value = ended.value
+                else:
+                    self._suspended()
+                    value = await resumed(coroutine, waiting_for, self._lease_lost)
             else:
                 value = await self._call(one, claim, context)
             return Completion(claim.step_id, claim.fence, encode_result(value))
@@ -230,7 +238,6 @@ class Executor:
             return _failure(claim, error, context.stopped)
         finally:
             hit("executor.after_handler")
-            current_attempt.set(None)
             while slot.cancelling():
                 slot.uncancel()  # the cancel was the handler's, not this slot's
             del self._running[attempt]

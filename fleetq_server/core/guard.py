@@ -28,6 +28,14 @@ def guarded(
     except StopIteration as ended:
         return ended.value  # most short handlers never wait at all
     suspended()
+    return (yield from resumed(coroutine, waiting_for, lease_lost))
+
+
+@types.coroutine
+def resumed(
+    coroutine: Coroutine[Any, Any, Any], waiting_for: object, lease_lost: Callable[[], bool]
+) -> Generator[Any, Any, Any]:
+    """Goes on with a coroutine that waits for something."""
     while True:
         try:
             try:

@@ -88,7 +88,7 @@ def test_a_worker_gone_while_its_claim_is_written_strands_nothing(pods: Pods) ->
     step = there.submit_one("wash")
     holder = new_holder()
     gone.beat(holder)
-    control.write_text('{"failpoints": "store.before_commit=delay:1"}')
+    control.write_text('{"failpoints": "store.before_commit=delay:0.5"}')
     pods.await_beats(pod, 2)  # by now the writer dawdles
 
     def claim() -> None:

@@ -118,6 +118,7 @@ def test_a_step_that_kills_its_pods_ends_in_the_dlq(pods: Pods) -> None:
     guard = pods.start("")
     client = pods.client(guard)
     step = client.submit_one("poison", pods.payload())
+    beside = client.submit("hold", [pods.payload()] * 3)
     victims = []
     while pods.step(step).state is not StepState.FAILED:
         victims.append(pods.start(**ROOMY))
@@ -131,11 +132,14 @@ def test_a_step_that_kills_its_pods_ends_in_the_dlq(pods: Pods) -> None:
     assert [a.holder for a in found.attempts] == [pod.id for pod in victims]
     assert [dead.step_id for dead in client.dead()] == [int(step)]
     assert guard.alive
+    pods.go_on()
+    pods.start(**ROOMY)
+    assert client.wait(beside, timeout=20).completed == 3, "those beside the poison are innocent"
 
 
 @pytest.mark.parametrize("point", ["store.before_commit", "store.after_commit"])
 def test_a_pod_that_dies_in_the_middle_of_things_loses_nothing(pods: Pods, point: str) -> None:
-    victim = pods.spawn(failpoints=f"{point}=kill@6", **ROOMY)
+    victim = pods.spawn(failpoints=f"{point}=kill@6", heartbeat_interval_seconds=0.2, **ROOMY)
     other = pods.start(**ROOMY)
     client = pods.client(other)
     steps = []

@@ -92,6 +92,7 @@ def test_what_a_killed_primary_acknowledged_is_there_when_it_is_back(fleet, inje
     assert ask(replicas[0], "SET", "n", "0").startswith("-READONLY")
     fault.heal()
     primary.start()
+    fleet.wait_until(lambda: not ask(primary, "PING").startswith("-LOADING"))
     assert ask(primary, "INCR", "n") == ":51"
     fleet.wait_until(lambda: all(info(r, "master_link_status") == "up" for r in replicas))
 """

@@ -4,7 +4,7 @@ import hashlib
 import json
 
 from fleetq_server.errors import LeaseLost
-from fleetq_server.model import NO_METADATA, Claim, Fence, HolderStatus
+from fleetq_server.model import NO_METADATA, Claim, Fence, HolderStatus, StepId
 from fleetq_server.store.base import ClaimSteps
 from fleetq_server.store.sqlite.recovering import declare_dead, recover_some
 from fleetq_server.store.sqlite.submitting import promote_due
@@ -21,7 +21,7 @@ def claim(tx: Tx, op: ClaimSteps) -> list[Claim]:
     if op.request_id is not None:
         again = tx.run("claims_of_request", op.holder, fence)[0][0]
         if again != "[]":
-            return _read(tx, again, fence)
+            return _read(tx, again, fence)[0]
     if op.expired:
         declare_dead(tx, op.expired)
         recover_some(tx, SWEEP_LIMIT)
@@ -30,7 +30,10 @@ def claim(tx: Tx, op: ClaimSteps) -> list[Claim]:
     if not lanes or op.limit < 1:
         return []
     ids: str = tx.run("pick", json.dumps(lanes), op.limit, fence)[0][0]
-    claims = _read(tx, ids, fence, as_of_now=True)
+    claims, doubtful = _read(tx, ids, fence, as_of_now=True)
+    if doubtful:
+        ids = _with_one_doubtful(tx, op, lanes, fence, doubtful)
+        claims, _ = _read(tx, ids, fence, as_of_now=True)
     tx.run("claim", fence, op.holder, tx.now, json_ids(claim.step_id for claim in claims))
     _account(tx, claims, holder)
     return claims
@@ -85,9 +88,30 @@ def _fence(tx: Tx, op: ClaimSteps) -> Fence:
     return Fence(int.from_bytes(digest, "big") >> 1)
 
 
-def _read(tx: Tx, ids: str, fence: Fence, *, as_of_now: bool = False) -> list[Claim]:
-    """Claims held already or, as of now, about to be: CLAIM_BYTES of payload, or one claim."""
+def _with_one_doubtful(
+    tx: Tx, op: ClaimSteps, lanes: list[int], fence: Fence, doubtful: list[StepId]
+) -> str:
+    """A step whose next crash is its last is poison, or was beside it each time. So a holder has
+    no more than one of them at once: an innocent one then proves itself."""
+    held = tx.run("holds_doubtful", op.holder, _doubt(tx))[0][0]
+    first = [] if held else doubtful[:1]
+    room = op.limit - len(first)
+    sound = tx.run("pick_sound", json.dumps(lanes), room, fence, _doubt(tx))[0][0]
+    return json_ids([*first, *json.loads(sound)])
+
+
+def _doubt(tx: Tx) -> int:
+    return max(1, tx.rules.max_crashes - 1)
+
+
+def _read(
+    tx: Tx, ids: str, fence: Fence, *, as_of_now: bool = False
+) -> tuple[list[Claim], list[StepId]]:
+    """Claims held already or, as of now, about to be: CLAIM_BYTES of payload, or one claim; and
+    which of their steps are doubtful."""
     claims: list[Claim] = []
+    doubtful: list[StepId] = []
+    doubt = _doubt(tx)
     size = 0
     for row in tx.db.execute(SQL["claimed"], (ids,)):
         (
@@ -101,7 +125,10 @@ def _read(tx: Tx, ids: str, fence: Fence, *, as_of_now: bool = False) -> list[Cl
             payload,
             metadata,
             key,
+            crashes,
         ) = row
+        if crashes >= doubt:
+            doubtful.append(step_id)
         size += len(payload)
         if size > CLAIM_BYTES and claims:
             break
@@ -125,7 +152,7 @@ def _read(tx: Tx, ids: str, fence: Fence, *, as_of_now: bool = False) -> list[Cl
                 claimed_at,
             )
         )
-    return claims
+    return claims, doubtful
 
 
 def _account(tx: Tx, claims: list[Claim], holder: str) -> None:

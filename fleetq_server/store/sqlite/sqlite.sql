@@ -62,6 +62,19 @@ SELECT json_group_array(id) FROM (
       AND s.fence IS NOT ?3
     ORDER BY s.priority DESC, s.id LIMIT ?2);
 
+-- name: pick_sound
+-- The same without the doubtful ones.
+SELECT json_group_array(id) FROM (
+    SELECT s.id FROM json_each(?1) AS l CROSS JOIN steps AS s
+    WHERE s.id IN (
+        SELECT id FROM steps INDEXED BY steps_ready
+        WHERE lane = l.value AND state = 1 AND crashes < ?4 ORDER BY priority DESC, id LIMIT ?2)
+      AND s.fence IS NOT ?3
+    ORDER BY s.priority DESC, s.id LIMIT ?2);
+
+-- name: holds_doubtful
+SELECT count(*) FROM steps INDEXED BY steps_held WHERE state = 2 AND holder = ? AND crashes >= ?;
+
 -- name: claim
 UPDATE steps SET
     state = 2, attempt = attempt + 1, fence = ?1, holder = ?2, claimed_at = ?3, expires_at = ?3 + timeout, ending = NULL
@@ -69,7 +82,7 @@ WHERE id IN (SELECT value FROM json_each(?4));
 
 -- name: claimed
 SELECT s.id, s.lane, s.attempt, s.priority, s.timeout, s.created_at, s.claimed_at,
-       b.payload, b.metadata, b.idempotency_key
+       b.payload, b.metadata, b.idempotency_key, s.crashes
 FROM json_each(?1) AS j CROSS JOIN steps AS s ON s.id = j.value CROSS JOIN bodies AS b ON b.step_id = s.id;
 
 -- name: claims_of_request

@@ -201,7 +201,6 @@ def test_a_failpoint_that_is_not_reached_had_no_effect(obedient: TinyFleet) -> N
         injection.check_effect()
 
 
-@pytest.mark.xfail(reason="FLEET-Q pods do not count yet what they obey", strict=True)
 @pytest.mark.parametrize("name", ["clock_jump", "clock_drift", "clock_freeze"])
 def test_a_real_pods_clock_is_false(shared: TinyFleet, name: str) -> None:
     control = ControlFile(shared.pods[0].directory / "faults.json")

@@ -119,3 +119,23 @@ def test_a_claim_sweeps_a_bounded_number_of_the_dead_ones_steps(
         while more := fleet.do(ClaimSteps(pod, 1000, expired=(suspect,))):
             claims.extend(more)
         assert len(set(ids(claims))) == 500
+
+
+def test_steps_that_crashed_together_are_tried_apart(fleet: Driver, pod: HolderKey) -> None:
+    """One of them is poison, the others only stood beside it."""
+    term = fleet.lead(pod)
+    beside = fleet.submit(*[NewStep("a")] * 3)
+    for name in ("first", "second"):
+        victim = fleet.join(name)
+        assert sorted(ids(fleet.claim(victim, 9))) == beside
+        fleet.kill(pod, term, victim)
+    (fresh,) = fleet.submit(NewStep("a"))
+    one, two = fleet.join("one"), fleet.join("two")
+    assert ids(fleet.claim(one, 9)) == [beside[0], fresh]
+    assert fleet.claim(one, 9) == []
+    (apart,) = fleet.claim(two, 9)
+    assert apart.step_id == beside[1]
+    fleet.kill(pod, term, one)
+    assert fleet.step(beside[0]).cause is Cause.CRASHED
+    assert fleet.complete(apart) == [Verdict.OK]
+    assert sorted(ids(fleet.claim(two, 9))) == [beside[2], fresh]
