@@ -36,8 +36,11 @@ class Retention:
             self._task = None
 
     async def _loop(self, key: HolderKey, term: int, on_over: Callable[[], None]) -> None:
+        between_rounds = min(ROUND_SECONDS, max(1.0, self._keep / 10))
+        pause = between_rounds  # also before the first: a new leader has better things to do
         while True:
-            pause = min(ROUND_SECONDS, max(1.0, self._keep / 10))
+            await self._clock.sleep(pause)
+            pause = between_rounds
             try:
                 if not (await self._batch(key, term)).wrapped:
                     pause = PAUSE_SECONDS
@@ -46,7 +49,6 @@ class Retention:
                 return
             except FleetError as error:
                 log.warning("cannot prune", term=term, cause=str(error))
-            await self._clock.sleep(pause)
 
     async def _batch(self, key: HolderKey, term: int) -> Pruned:
         now = self._clock.now()
