@@ -13,9 +13,10 @@ from tests.store.driver import BACKENDS, Driver
 
 
 @pytest.fixture(params=sorted(BACKENDS))
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of an empty store; every promise is checked against every kind of store."""
-    return BACKENDS[request.param](tmp_path)
+    with BACKENDS[request.param](tmp_path) as url:
+        yield url
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A store as tests speak to it: short words, a clock they hold in the hand, refusals raised."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -32,10 +33,12 @@ from fleetq_server.model import (
 )
 from fleetq_server.store import base, open_store
 from fleetq_server.store.base import Applied, Op, Reader, Store
+from tests.store.databases import fresh_database
 
 # Another store joins the suite with one more line: the URL of a fresh, empty one.
-BACKENDS: Mapping[str, Callable[[Path], str]] = {
-    "sqlite": lambda directory: f"sqlite:///{directory / 'fleet.db'}",
+BACKENDS: Mapping[str, Callable[[Path], AbstractContextManager[str]]] = {
+    "sqlite": lambda directory: nullcontext(f"sqlite:///{directory / 'fleet.db'}"),
+    "postgresql": lambda _directory: fresh_database(),
 }
 
 START = 1_000_000.0

@@ -5,7 +5,8 @@ killed at the n-th place it passes, for every n, until it gets through unharmed.
 """
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -146,19 +147,30 @@ def crash(url: str, ops: list[Op], spec: str) -> list[object] | None:
         return heard[0] if heard else None
 
 
-def prepare(backend: str, directory: Path) -> tuple[str, Scene, dict[str, object]]:
+@pytest.fixture
+def places() -> Iterator[ExitStack]:
+    """Where the stores are, until the end of the test."""
+    with ExitStack() as stack:
+        yield stack
+
+
+def prepare(
+    backend: str, directory: Path, places: ExitStack
+) -> tuple[str, Scene, dict[str, object]]:
     directory.mkdir()
-    fleet = Driver(BACKENDS[backend](directory))
+    fleet = Driver(places.enter_context(BACKENDS[backend](directory)))
     scene = Scene(fleet)
     before = fleet.recorded()
     fleet.close()
     return fleet.url, scene, before
 
 
-@pytest.mark.parametrize("backend", sorted(BACKENDS))
+@pytest.mark.parametrize("backend", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_a_crash_leaves_all_or_nothing(name: str, backend: str, memory_path: Path) -> None:
-    url, scene, nothing = prepare(backend, memory_path / "whole")
+def test_a_crash_leaves_all_or_nothing(
+    name: str, backend: str, memory_path: Path, places: ExitStack
+) -> None:
+    url, scene, nothing = prepare(backend, memory_path / "whole", places)
     answers = crash(url, OPERATIONS[name](scene), "")
     assert answers is not None
     everything = look(url)
@@ -167,7 +179,7 @@ def test_a_crash_leaves_all_or_nothing(name: str, backend: str, memory_path: Pat
     for place in EVERYWHERE:
         expected = everything if place == "store.after_commit" else nothing
         for nth in count(1):
-            url, scene, _ = prepare(backend, memory_path / f"{place}.{nth}")
+            url, scene, _ = prepare(backend, memory_path / f"{place}.{nth}", places)
             ops = OPERATIONS[name](scene)
             if crash(url, ops, f"{place}=kill@{nth}") is not None:
                 assert nth > 1, f"{name} never comes by {place}"

@@ -1,5 +1,8 @@
 """SQLite on a disk that fails, fills up, dawdles or loses its power."""
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +15,7 @@ import pytest
 from fleetq_server.errors import StoreUnavailable
 from fleetq_server.model import HolderKey, NewStep, Result, StepId, StepState, Verdict
 from fleetq_server.store.sqlite import faultvfs
-from fleetq_server.store.sqlite.faultvfs import give_orders, lose_power, read_hits
+from fleetq_server.store.sqlite.faultvfs import Orders, give_orders, lose_power, read_hits
 from tests.store.children import Say, child
 from tests.store.driver import Driver
 
@@ -124,6 +127,38 @@ def test_a_slow_disk_is_only_slow(disk: Driver, control: Path) -> None:
     assert time.monotonic() - started >= 0.05
     assert read_hits(control) == {"slow_sync": 1}
     assert disk.state(step_id) is StepState.PENDING
+
+
+def order(control: Path, **injections: dict[str, float]) -> None:
+    total = {name: value for given in injections.values() for name, value in given.items()}
+    new = control.with_suffix(".new")
+    new.write_text(json.dumps({**total, "injections": injections}))
+    new.replace(control)
+
+
+def test_an_unrelated_order_makes_no_new_room_and_a_new_one_does(control: Path) -> None:
+    order(control, one={"disk_full": 100})
+    orders = Orders(control)
+    orders.before_write(80)
+    order(control, one={"disk_full": 100}, two={"slow_sync": 0.01})
+    with pytest.raises(apsw.FullError):
+        orders.before_write(80)
+    order(control, three={"disk_full": 100})
+    orders.before_write(80)
+
+
+def operate(say: Say, control: str) -> None:
+    order(Path(control), one={"power_loss": 3})
+    orders = Orders(Path(control))
+    for number in range(5):
+        orders.before_operation()
+        say(number)
+        order(Path(control), one={"power_loss": 3}, two={"slow_sync": float(number)})
+
+
+def test_an_unrelated_order_does_not_put_a_power_loss_off(control: Path) -> None:
+    with child(operate, str(control)) as victim:
+        assert victim.hear_out() == [0, 1]
 
 
 def test_a_fault_is_known_by_name(control: Path) -> None:
@@ -266,3 +301,17 @@ def test_a_write_that_was_never_synced_is_what_gets_lost(
     db = apsw.Connection(str(path))
     assert db.execute("SELECT n FROM t").fetchall() == kept
     db.close()
+
+
+def test_power_can_be_lost_from_outside(tmp_path: Path, control: Path) -> None:
+    path = tmp_path / "t.db"
+    with child(write_without_syncing, str(path), str(control), "normal") as victim:
+        victim.hear_out()
+    command = [sys.executable, "-m", "fleetq_server.cli.losepower", str(path), "--seed", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["lost"] > 0
+    again = subprocess.run(command[:-2], capture_output=True, text=True, check=True)
+    assert json.loads(again.stdout) == {"lost": 0}
+    refused = subprocess.run([*command[:3], "/no/such.db"], capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "/no/such.db" in refused.stderr

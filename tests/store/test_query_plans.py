@@ -18,9 +18,11 @@ IDS = json.dumps([1, 2, 3])
 # Statement, values, how it must search.
 PLANS = {
     "pick": ((json.dumps([1, 2]), 100, 7), ["steps_ready (lane=?)"]),
-    "ready_lanes": ((0, "k1", "k2", "q1", 64), ["lanes_ready (kind=? AND queue=?"]),
+    "pick_from_one_lane": ((1, 100, 7), ["steps_ready (lane=?)"]),
+    "ready_lanes": (("k1", "k2", "q1", 64), ["lanes_ready (kind=? AND queue=?"]),
+    "ready_lanes_in_turn": (("k1", "k2", "q1", 0, 64), ["lanes_ready (kind=? AND queue=?"]),
     "claim": ((7, 1, START, IDS), ["INTEGER PRIMARY KEY (rowid=?)"]),
-    "claimed": ((IDS,), ["INTEGER PRIMARY KEY (rowid=?)"]),
+    "claimed": ((IDS, START), ["INTEGER PRIMARY KEY (rowid=?)"]),
     "claims_of_request": ((1, 7), ["steps_held (holder=?)"]),
     "completable": ((IDS, 7), ["INTEGER PRIMARY KEY (rowid=?)"]),
     "complete": ((START, IDS), ["INTEGER PRIMARY KEY (rowid=?)"]),

@@ -119,6 +119,16 @@ def test_a_dry_run_uses_up_no_request_id(fleet: Driver, dead: list[StepId]) -> N
     assert fleet.counts.failed == 0
 
 
+def test_a_repeated_purge_takes_nothing_more_along(fleet: Driver, dead: list[StepId]) -> None:
+    purge = Purge(EVERYTHING, limit=1, request_id="p")
+    assert fleet.do(purge._replace(dry_run=True)) == dead[:1]
+    assert [fleet.do(purge) for _ in range(2)] == [dead[:1], dead[:1]]
+    assert fleet.reader.unknown(dead) == dead[:1]
+    with pytest.raises(IdempotencyConflict):
+        fleet.do(purge._replace(limit=2))
+    assert fleet.do(Redrive(EVERYTHING, limit=1, request_id="p")) == [dead[1]], "another matter"
+
+
 def test_a_purged_step_is_gone_and_accounted_for(fleet: Driver, dead: list[StepId]) -> None:
     assert fleet.do(Purge(DeadFilter(kind="a"), limit=1)) == [dead[0]]
     assert fleet.do(Purge(DeadFilter(kind="a"))) == [dead[2]]

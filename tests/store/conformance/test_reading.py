@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from fleetq_server.model import HolderKey, NewStep, StepFilter, StepId, StepState
-from fleetq_server.store.base import ClaimSteps, Complete, ReleaseSteps, SetPaused, Submit
+from fleetq_server.model import HolderKey, NewStep, RetryPolicy, StepFilter, StepId, StepState
+from fleetq_server.store.base import ClaimSteps, Complete, Leave, ReleaseSteps, SetPaused, Submit
 from tests.store.driver import Driver, boot_id, given_back, ids
 
 
@@ -67,6 +67,29 @@ def test_a_steps_life_is_told_in_order(fleet: Driver, pod: HolderKey) -> None:
     ]  # fmt: skip
     assert {event.queue for event in told} == {"default"}
     assert {event.holder for event in told if event.type == "claimed"} == {boot_id("pod")}
+
+
+def test_events_tell_who_let_go_and_why(fleet: Driver, pod: HolderKey) -> None:
+    """What a judge needs who has only the journal."""
+    retry = RetryPolicy(initial_delay=2.0, multiplier=1.0, jitter=0.0)
+    fleet.submit(*[NewStep("a", retry=retry)] * 5)
+    given, left, retried, chosen, died = fleet.claim(pod, 5)
+    fleet.release(given)
+    fleet.fail(retried)
+    fleet.fail(chosen, retry_delay=0.25)
+    fleet.fail(died, error="Poison", retryable=False)
+    fleet.do(Leave(pod))
+    told = {event.step_ids[0]: event for event in fleet.events() if event.holder and event.step_ids}
+    broke = {"cause": "handler_error", "error": "ValueError"}
+    assert {(told[c.step_id].type, told[c.step_id].holder) for c in (given, left)} == {
+        ("released", boot_id("pod"))
+    }
+    assert told[retried.step_id].detail == {**broke, "delay": 2.0, "delay_by": "policy"}
+    assert told[chosen.step_id].detail == {**broke, "delay": 0.25, "delay_by": "holder"}
+    assert (told[died.step_id].type, told[died.step_id].detail) == (
+        "dead",
+        {"cause": "handler_error", "error": "Poison", "retryable": "false"},
+    )
 
 
 def test_one_transactions_steps_with_one_fate_are_one_event(fleet: Driver, pod: HolderKey) -> None:

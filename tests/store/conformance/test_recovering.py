@@ -76,6 +76,8 @@ def test_a_step_that_kills_its_holders_is_buried_as_crashed(fleet: Driver, pod: 
         (number, Cause.CRASHED) for number in (1, 2, 3)
     ]
     assert fleet.reader.ended([step_id])[0].cause is Cause.CRASHED
+    (death,) = fleet.events("dead")
+    assert (death.holder, death.detail) == (boot_id("victim2"), {"cause": "crashed"})
 
 
 def test_crashes_and_failures_are_counted_apart(fleet: Driver, pod: HolderKey) -> None:

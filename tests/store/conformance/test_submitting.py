@@ -75,6 +75,14 @@ def test_the_same_request_again_gives_the_first_answer_and_no_new_step(fleet: Dr
     assert fleet.do(Submit(steps, "another request")) != first
 
 
+def test_a_submit_of_nothing_answers_nothing_and_is_a_request_like_others(fleet: Driver) -> None:
+    assert fleet.do(Submit([])) == []
+    assert [fleet.do(Submit([], "request")) for _ in range(2)] == [[], []]
+    with pytest.raises(IdempotencyConflict):
+        fleet.submit(NewStep("a"), request_id="request")
+    assert fleet.reader.stats().totals.submitted == 0
+
+
 def test_the_same_request_with_other_content_is_refused(fleet: Driver) -> None:
     fleet.submit(NewStep("a"), request_id="request")
     with pytest.raises(IdempotencyConflict):

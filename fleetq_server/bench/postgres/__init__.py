@@ -1,0 +1,1 @@
+"""The same measurements over PostgreSQL, in schemas of their own of a given database."""

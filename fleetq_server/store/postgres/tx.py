@@ -1,0 +1,136 @@
+"""One transaction in the making, as SQLite's, but over a wire: what nobody waits for is sent along
+with the next question, and steps, counters and events go in one statement each."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import psycopg
+
+from fleetq_server.failpoints import hit
+from fleetq_server.store.base import Applied
+from fleetq_server.store.sql import load_queries
+from fleetq_server.store.sqlite.tx import Lanes, Row, Rules, Tx
+
+SQL: Mapping[str, str] = load_queries("fleetq_server.store.postgres", "postgres.sql")
+
+
+def _silent(text: str) -> bool:
+    """Whether a statement answers with no rows."""
+    code = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+    return not code.startswith(("SELECT", "WITH")) and "RETURNING" not in code
+
+
+_SILENT = frozenset(name for name, text in SQL.items() if _silent(text))
+# What may run while new steps still wait in here to be sent.
+_BESIDE_NEW = frozenset(
+    ["find_request", "insert_request", "find_key", "insert_key", "take_step_ids", "insert_lane"]
+)
+
+Conn = psycopg.Connection[tuple[Any, ...]]
+Answer = psycopg.Cursor[tuple[Any, ...]]
+
+
+class PgTx(Tx):
+    __slots__ = ("_bodies", "_clock", "_conn", "_news", "_now", "_shard", "_steps")
+
+    def __init__(
+        self, conn: Conn, lanes: Lanes, rules: Rules, shard: int, clock: Callable[[], float]
+    ) -> None:
+        """`clock` waits for the server's time, which was asked for; it is called once at most."""
+        self.lanes = lanes
+        self.rules = rules
+        self._clock = clock
+        self._now: float | None = None
+        self.applied = Applied()
+        self._conn = conn
+        self._shard = shard
+        self._counts = {}
+        self._events = {}
+        self._claimed = False
+        self._steps: list[Sequence[Any]] = []
+        self._bodies: list[Sequence[Any]] = []
+        self._news: list[tuple[Any, ...]] = []  # events
+
+    @property
+    def now(self) -> float:
+        if self._now is None:
+            self._now = self._clock()
+        return self._now
+
+    @now.setter
+    def now(self, value: float) -> None:
+        self._now = value
+
+    @property
+    def known_now(self) -> float | None:
+        """None: not worth waiting for, let the statement take the server's."""
+        return self._now
+
+    def run(self, name: str, *values: Any) -> list[Row]:
+        if name == "insert_event":
+            self._news.append(values)
+            return []
+        sent = self.send(name, *values)
+        return [] if name in _SILENT else sent.fetchall()
+
+    def send(self, name: str, *values: Any) -> Answer:
+        """Asks without waiting for the answer."""
+        hit("store.between_statements")
+        if self._steps and name not in _BESIDE_NEW:
+            self.flush()
+        return self._conn.execute(SQL[name], values, binary=True)
+
+    def run_named(self, name: str, values: Mapping[str, Any]) -> list[Row]:
+        return self.run(name, *values.values())
+
+    def run_many(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
+        if name == "insert_step":
+            self._steps.extend(rows)
+        elif name == "insert_body":
+            self._bodies.extend(rows)
+        elif name == "insert_result":
+            self.send(name, *map(list, zip(*rows, strict=True)))
+        else:
+            for row in rows:
+                self.send(name, *row)
+
+    def holder_id(self, key: int) -> str:
+        known = self.lanes.holders.get(key)
+        if known is None:
+            known = self.lanes.holders[key] = str(self.run("holder_name", key)[0][1])
+        return known
+
+    def flush(self) -> None:
+        """Sends the steps that were submitted so far."""
+        steps, self._steps = self._steps, []
+        bodies, self._bodies = self._bodies, []
+        if not steps:
+            return
+        ids, lanes, states, priorities, timeouts, created, due = map(list, zip(*steps, strict=True))
+        times = [_floats(column) for column in (timeouts, created, due)]
+        self.send("insert_step", ids, lanes, states, priorities, *times)
+        self.send("insert_body", *map(list, zip(*bodies, strict=True)))
+
+    def finish(self) -> None:
+        self.flush()
+        super().finish()
+        if self._news:
+            at, kinds, queues, holders, terms, steps, details = zip(*self._news, strict=True)
+            columns = (_floats(at), _texts(kinds), list(queues), list(holders), list(terms))
+            self.send("insert_events", *columns, list(steps), list(details))
+            self._news = []
+
+    def _write_counts(self) -> None:
+        if not self._counts:
+            return
+        columns = zip(*self._counts.values(), strict=True)
+        self.send("count", self._shard, list(self._counts), *map(list, columns))
+        self._counts.clear()
+
+
+def _floats(column: Iterable[float | None]) -> list[float | None]:
+    return [None if each is None else float(each) for each in column]
+
+
+def _texts(column: Iterable[str]) -> list[str]:
+    return [str(each) for each in column]

@@ -1,0 +1,65 @@
+"""Pods over PostgreSQL."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pytest_fleetq.postgres.server import NoServer, Server
+from tests.cluster.fleet import Pods
+from tests.cluster.launch import ForkServer, Launcher
+from tests.store.databases import fresh_database
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    server = ForkServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def launcher(fork_server: ForkServer) -> Launcher:
+    return fork_server.launch
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    with fresh_database() as url:
+        yield url
+
+
+@pytest.fixture
+def pods(tmp_path: Path, launcher: Launcher, url: str) -> Iterator[Pods]:
+    fleet = Pods(tmp_path, launcher, url)
+    try:
+        yield fleet
+    finally:
+        fleet.go_on()
+        fleet.end()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server of the test's own, as durable as in production: it may be killed. Not in tmp_path,
+    which is for one's own account only."""
+    try:
+        server = Server(Path(tempfile.mkdtemp(prefix="fleetq-pg-")))
+    except NoServer as missing:
+        pytest.skip(str(missing))
+    server.create()
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def durable_pods(tmp_path: Path, launcher: Launcher, server: Server) -> Iterator[Pods]:
+    """Over the server that may be killed."""
+    fleet = Pods(tmp_path, launcher, server.dsn)
+    try:
+        yield fleet
+    finally:
+        fleet.go_on()
+        fleet.end()
