@@ -49,7 +49,9 @@ class Settings(BaseSettings):
     )
 
     store: str = Field(
-        default="sqlite:///fleet.db", repr=False, description="Where the steps are: sqlite:///PATH."
+        default="sqlite:///fleet.db",
+        repr=False,
+        description="Where the steps are: sqlite:///PATH, or postgresql://USER@HOST/DATABASE.",
     )
     listen: str = Field(
         default="127.0.0.1:0", description="HOST:PORT to serve gRPC on; port 0 takes a free one."

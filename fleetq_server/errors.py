@@ -12,7 +12,8 @@ FleetError
 ├── Unavailable
 │   ├── StoreUnavailable       the store did not take the write (disk, database, network)
 │   ├── Draining               this pod is shutting down; ask another
-│   └── NoPodReachable         (client) none of the addresses answered
+│   ├── NoPodReachable         (client) none of the addresses answered
+│   └── ClientClosed           (client) this client was closed: no repeat will help
 ├── DeadlineExceeded           (client) no answer within the call's deadline; the outcome is unknown
 ├── Unauthorized               (client) missing or wrong credentials, or no right to this call
 ├── ConfigError                contradictory or unreadable settings
@@ -102,6 +103,10 @@ class Draining(Unavailable):
 
 class NoPodReachable(Unavailable):
     """None of the given addresses answered."""
+
+
+class ClientClosed(Unavailable):
+    """The client was closed, or cannot work in this process; no repeat will help."""
 
 
 class DeadlineExceeded(FleetError):

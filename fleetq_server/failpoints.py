@@ -5,7 +5,7 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from fleetq_server.errors import ConfigError
@@ -33,6 +33,7 @@ _SPEC = re.compile(r"(?P<name>[^=@]+)=(?P<action>[^@]+)(?:@(?P<nth>[0-9]+))?")
 class _Point:
     act: Callable[[], None]
     nth: int | None
+    origin: tuple[str, str] = ("", "")  # who armed it, and by which words
     hits: int = 0
     # Points are hit from the event loop, the writer thread and handler threads alike.
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -63,12 +64,31 @@ def arm(spec: str, on_act: Callable[[str], None] | None = None) -> None:
     to itself), `raise` (OSError), `delay:SECONDS` (blocks the thread). ConfigError if unreadable,
     and then nothing is armed. `on_act` is told the name before each action.
     """
-    _armed.update([_parse(part.strip(), on_act) for part in spec.split(",") if part.strip()])
+    _armed.update([_parse(part, on_act) for part in _parts(spec)])
+
+
+def arm_only(specs: Mapping[str, str], on_act: Callable[[str], None] | None = None) -> None:
+    """Arms these, by who wants them, and nothing else. A point that the same one armed before, in
+    the same words, goes on counting its hits. ConfigError as from `arm`."""
+    wanted: dict[str, _Point] = {}
+    for owner, spec in specs.items():
+        for part in _parts(spec):
+            name, point = _parse(part, on_act)
+            point.origin = (owner, part)
+            armed = _armed.get(name)
+            wanted[name] = armed if armed and armed.origin == point.origin else point
+    for name in _armed.keys() - wanted.keys():
+        del _armed[name]
+    _armed.update(wanted)
 
 
 def disarm() -> None:
     """Makes every failpoint inert again."""
     _armed.clear()
+
+
+def _parts(spec: str) -> Iterator[str]:
+    return (part.strip() for part in spec.split(",") if part.strip())
 
 
 def _parse(part: str, on_act: Callable[[str], None] | None) -> tuple[str, _Point]:

@@ -7,9 +7,11 @@ a small JSON file that a test replaces at any time. Disk faults in it are obeyed
     clock_freeze  true: it stands still
     failpoints    as the setting of that name: armed when the file changes
 
-An order that is left out is not in force: the empty object heals everything. What took effect is
-counted by name in `<file>.hits`, so that a test can tell a fault from a wish. A pod started without
-the setting has none of this: there is no other way to it, over the network or otherwise.
+An order that is left out is not in force: the empty object heals everything. Beside them the file
+may say, under `injections`, who gives which of the orders: an order that somebody else gives, be it
+the same, begins anew, and one that stays goes on when another comes. What took effect is counted by
+name in `<file>.hits`, so that a test can tell a fault from a wish. A pod started without the
+setting has none of this: there is no other way to it, over the network or otherwise.
 """
 
 import asyncio
@@ -45,6 +47,13 @@ def count_hit(control: Path, order: str) -> None:
         os.close(handle)
 
 
+def givers(orders: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Who gives an order, and what they order: as long as this stays the same, it is the same."""
+    injections: Mapping[str, Mapping[str, Any]] = orders.get("injections", {})
+    found = {who: given[name] for who, given in injections.items() if name in given}
+    return found or ({"": orders[name]} if name in orders else {})
+
+
 class ControlFile:
     """The orders in force; a missing file has none."""
 
@@ -57,8 +66,8 @@ class ControlFile:
         try:
             found = self.path.stat()
         except FileNotFoundError:
-            self._stamp = None
-            return {}
+            self._stamp, self._orders = None, {}
+            return self._orders
         stamp = (found.st_mtime_ns, found.st_ino)
         if stamp != self._stamp:
             self._stamp = stamp
@@ -76,23 +85,30 @@ class FaultyClock:
     def __init__(self, clock: Clock, path: Path) -> None:
         self._clock = clock
         self._control = ControlFile(path)
-        self._orders: Mapping[str, Any] = {}
-        self._since = 0.0
+        self._givers: Mapping[str, Mapping[str, Any]] = {}
+        self._since: Mapping[str, float] = {}  # by the true clock
         self._counted_at = 0.0
 
     def now(self) -> float:
         found = self._control.read()
         orders = {name: found[name] for name in CLOCK_ORDERS if found.get(name)}
         true = self._clock.now()
-        if orders != self._orders:
-            self._orders, self._since, self._counted_at = orders, true, 0.0
+        self._note({name: givers(found, name) for name in orders}, true)
         if not orders:
             return true
         self._count(orders)
-        ahead = float(orders.get("clock_jump", 0))
-        if "clock_freeze" in orders:
-            return self._since + ahead
-        return self._since + (true - self._since) * float(orders.get("clock_rate", 1)) + ahead
+        return self._told(orders, true) + float(orders.get("clock_jump", 0))
+
+    def _note(self, current: Mapping[str, Mapping[str, Any]], true: float) -> None:
+        if current != self._givers:
+            goes_on = {name for name, who in current.items() if self._givers.get(name) == who}
+            self._since = {name: self._since[name] if name in goes_on else true for name in current}
+            self._givers, self._counted_at = current, 0.0
+
+    def _told(self, orders: Mapping[str, Any], true: float) -> float:
+        at = self._since["clock_freeze"] if "clock_freeze" in orders else true
+        since = self._since.get("clock_rate", at)
+        return at if at <= since else since + (at - since) * float(orders["clock_rate"])
 
     def _count(self, orders: Mapping[str, Any]) -> None:
         now = self._clock.monotonic()
@@ -111,19 +127,19 @@ class FaultyClock:
 async def obey_failpoints(path: Path, always: str) -> None:
     """Arms what the file names beside `always`, each time that changes."""
     control = ControlFile(path)
-    armed = ""
+    armed: Mapping[str, str] = {}
     while True:
-        wanted = str(control.read().get("failpoints", ""))
+        wanted = givers(control.read(), "failpoints")
         if wanted != armed:
             armed = wanted
-            _arm(path, ",".join(filter(None, (always, wanted))))
+            _arm(path, {"always": always, **wanted})
         await asyncio.sleep(LOOK_SECONDS)
 
 
-def _arm(path: Path, spec: str) -> None:
-    failpoints.disarm()
+def _arm(path: Path, specs: Mapping[str, str]) -> None:
     try:
-        failpoints.arm(spec, on_act=lambda name: count_hit(path, f"failpoint:{name}"))
+        failpoints.arm_only(specs, on_act=lambda name: count_hit(path, f"failpoint:{name}"))
     except ConfigError as error:
+        failpoints.disarm()
         log.warning("failpoints refused", cause=str(error))
         count_hit(path, "failpoints_refused")

@@ -344,13 +344,32 @@ class Stats:
     store: Mapping[str, float] = field(default_factory=dict)  # store-specific gauges (wal_bytes …)
 
 
+EVENT_TYPES = (
+    "submitted",
+    "claimed",
+    "completed",
+    "retrying",
+    "released",
+    "dead",
+    "cancelled",
+    "recovered",
+    "redriven",
+    "pruned",
+    "purged",
+    "paused",
+    "resumed",
+    "pod_joined",
+    "pod_left",
+    "pod_draining",
+    "pod_dead",
+    "leader",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened; events of one transaction about many steps are one event.
-
-    Types: submitted, claimed, completed, retrying, released, dead, cancelled, recovered,
-    redriven, pruned, purged, paused, resumed, pod_joined, pod_left, pod_draining, pod_dead, leader.
-    """
+    """Something that happened, of one of EVENT_TYPES; what one transaction did to many steps of one
+    lane is one event."""
 
     seq: int
     at: float

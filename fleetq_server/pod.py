@@ -7,6 +7,7 @@ the writer writes its last group → the store closes.
 """
 
 import asyncio
+import contextlib
 import os
 import uuid
 from collections.abc import Coroutine, Iterable, Mapping
@@ -27,6 +28,7 @@ from fleetq_server.core.fleet import Fleet
 from fleetq_server.core.handlers import load_handlers
 from fleetq_server.core.heartbeat import EXIT_FENCED, Heartbeat
 from fleetq_server.core.leader import Leader
+from fleetq_server.core.names import check_queue
 from fleetq_server.core.observer import Observer
 from fleetq_server.core.pools import Pools
 from fleetq_server.core.reads import Reads
@@ -76,6 +78,8 @@ class Pod:
             *(one for found in self._plugins.hook.fleetq_handlers() for one in found),
         ]
         self._handlers = load_handlers(settings.handlers, more)
+        for queue in settings.queues:
+            check_queue(queue, "queues")
         pools = Pools(
             settings.max_parallelism, settings.process_workers, list(self._handlers.values())
         )
@@ -92,6 +96,7 @@ class Pod:
         self._store = open_store(
             settings.store, clock=self._clock, rng=rng, max_crashes=settings.max_crashes,
             checkpoint_bytes=settings.wal_checkpoint_bytes, faults=settings.faults, schemes=schemes,
+            silence=settings.dead_pod_threshold_seconds,
         )  # fmt: skip
         self._presence = self._store.presence()
         self._presence.hold(self.holder_id)
@@ -99,12 +104,9 @@ class Pod:
         self._reads = Reads(self._store.reader())
 
     def _put_together(self, pools: Pools) -> None:
+        """In this order: each part is given those before it."""
         settings, clock = self._settings, self._clock
-        interval, threshold = (
-            settings.heartbeat_interval_seconds,
-            settings.dead_pod_threshold_seconds,
-        )
-        self._observer = Observer(clock, threshold)
+        self._observer = Observer(clock, settings.dead_pod_threshold_seconds)
         self._writer = GroupWriter(
             self._store,
             asyncio.get_running_loop(),
@@ -113,60 +115,81 @@ class Pod:
             on_commit=self._committed,
             ring=self._bell.ring,
         )
-        writer = self._writer
-        self._executor = Executor(
-            writer,
-            clock,
+        self._executor = self._make_executor(pools)
+        self._heartbeat = self._make_heartbeat()
+        self._leader = self._make_leader()
+        self._waiting = Waiting(self._reads, clock, settings.max_waiting_calls)
+        self._fleet = Fleet(self._writer, self._reads, clock)
+        self._claims = self._make_claim_desk()
+        self._server = self._make_server()
+
+    def _make_executor(self, pools: Pools) -> Executor:
+        return Executor(
+            self._writer,
+            self._clock,
             self._handlers,
-            capacity=settings.capacity,
-            queues=settings.queues or None,
+            capacity=self._settings.capacity,
+            queues=self._settings.queues or None,
             pools=pools,
             lease_lost=self._lease_lost,
             expired=self._overdue,
         )
-        self._heartbeat = Heartbeat(
-            clock, interval=interval, threshold=threshold,
-            running=lambda: self._executor.running, progress=self._executor.take_progress,
+
+    def _make_heartbeat(self) -> Heartbeat:
+        return Heartbeat(
+            self._clock,
+            interval=self._settings.heartbeat_interval_seconds,
+            threshold=self._settings.dead_pod_threshold_seconds,
+            running=lambda: self._executor.running,
+            progress=self._executor.take_progress,
             unblock=self._store.unblock,
-            on_fence=lambda: self._executor.stop_all(Stop.FENCED), on_dead=self._rejoin_soon,
-            on_cancels=self._cancel, on_drain=self._stop.set,
-        )  # fmt: skip
+            on_fence=lambda: self._executor.stop_all(Stop.FENCED),
+            on_dead=self._rejoin_soon,
+            on_cancels=self._cancel,
+            on_drain=self._stop.set,
+        )
+
+    def _make_leader(self) -> Leader:
+        settings, clock = self._settings, self._clock
         retention = Retention(
-            writer,
+            self._writer,
             clock,
             keep=settings.retention_seconds,
             keep_dead=settings.dead_retention_seconds,
         )
-        self._leader = Leader(
-            writer,
+        return Leader(
+            self._writer,
             self._reads,
             self._presence,
             self._observer,
             clock,
-            Recovery(writer),
+            Recovery(self._writer),
             retention,
-            interval=interval,
+            interval=settings.heartbeat_interval_seconds,
         )
-        self._waiting = Waiting(self._reads, clock, settings.max_waiting_calls)
-        self._fleet = Fleet(writer, self._reads, clock)
-        self._claims = ClaimDesk(
-            writer, heartbeat_interval=interval, dead_threshold=threshold,
-            max_calls=settings.max_waiting_calls, expired=self._overdue,
-        )  # fmt: skip
-        core = Core(
-            Submitter(writer),
-            self._claims,
-            self._waiting,
-            DeadLetters(writer, self._reads),
-            self._fleet,
+
+    def _make_claim_desk(self) -> ClaimDesk:
+        settings = self._settings
+        return ClaimDesk(
+            self._writer,
+            heartbeat_interval=settings.heartbeat_interval_seconds,
+            dead_threshold=settings.dead_pod_threshold_seconds,
+            max_calls=settings.max_waiting_calls,
+            expired=self._overdue,
         )
-        interceptors = [
-            one for found in self._plugins.hook.fleetq_grpc_interceptors() for one in found
-        ]
-        self._server = RpcServer(
-            core, listen=settings.listen, allow_insecure=settings.allow_insecure,
-            reflection=settings.reflection, interceptors=interceptors,
-        )  # fmt: skip
+
+    def _make_server(self) -> RpcServer:
+        settings, writer = self._settings, self._writer
+        dead = DeadLetters(writer, self._reads)
+        core = Core(Submitter(writer), self._claims, self._waiting, dead, self._fleet)
+        found = self._plugins.hook.fleetq_grpc_interceptors()
+        return RpcServer(
+            core,
+            listen=settings.listen,
+            allow_insecure=settings.allow_insecure,
+            reflection=settings.reflection,
+            interceptors=[one for interceptors in found for one in interceptors],
+        )
 
     def _lease_lost(self) -> bool:
         return self._heartbeat.lease_lost()
@@ -177,6 +200,7 @@ class Pod:
     async def start(self) -> Mapping[str, str | int]:
         """Joins the fleet and serves; returns what the ready line says."""
         self._heartbeat.watch()
+        self._presence.guard(self._heartbeat.life_unproven, self._heartbeat.life_proven)
         self._writer.start()
         try:
             port = await self._server.start()
@@ -259,7 +283,7 @@ class Pod:
             self._address,
             os.getpid(),
             __version__,
-            settings.capacity,
+            settings.max_parallelism,
         )
         sent_at = self._clock.monotonic()
         self._key: HolderKey = await self._writer.one(Register(new), internal=True)
@@ -267,7 +291,14 @@ class Pod:
         self._writer.beat_for(self._heartbeat)
         self._executor.start(self._key)
         self._leader.start(self._key)
-        self._bell.alert()  # the leader watches it from now on
+        await self._greet()
+
+    async def _greet(self) -> None:
+        """The leader watches this pod from now on; whoever is just being elected looks again. Not
+        everybody is told: that would cost a large fleet as many writes as it has pairs of pods."""
+        with contextlib.suppress(FleetError):
+            leadership = await self._reads(self._reads.reader.leadership)
+            self._bell.alert([leadership.holder_id] if leadership.holder_id else [])
 
     def _alerted(self) -> None:
         self._leader.stir()
@@ -330,6 +361,7 @@ class Pod:
         seen: int | None = None
         while True:
             try:
+                seen = await self._fleet.newest_event() if seen is None else seen
                 async for event in self._fleet.watch(seen, frozenset()):
                     seen = event.seq
                     self._show(event)

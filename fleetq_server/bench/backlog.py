@@ -40,8 +40,8 @@ def measure(plan: Plan) -> Report:
                 rates["few raw"].append(_raw(few_player, few_tape))
             rates["many raw"].append(_raw(player, many_tape))
             with Writer(copy(few, spare)) as few_writer:
-                rates["few"].append(_live(few_writer))
-            rates["many"].append(_live(writer))
+                rates["few"].append(live(few_writer))
+            rates["many"].append(live(writer))
     plan.say("counting all steps")
     return _report(plan, rates, problems(many) + problems(spare))
 
@@ -69,7 +69,7 @@ def _recorded(path: Path, rounds: int) -> list[Sequence[Transaction]]:
     return [[*tape[:joined], *each[0]], *each[1:]]
 
 
-def _live(writer: Writer) -> float:
+def live(writer: Writer) -> float:
     """Steps per second that are claimed and completed."""
     for _ in range(WARM_UP):
         _turn(writer)

@@ -49,9 +49,9 @@ def drained(path: Path) -> list[Transaction]:
     return tape
 
 
-def drain(path: Path, pods: int, steps: int) -> float:
+def drain(store: Path | str, pods: int, steps: int) -> float:
     """Steps per second from the moment the pods may begin."""
-    with Fleet(path) as fleet:
+    with Fleet(store) as fleet:
         fleet.start(pods, parallelism=PARALLELISM)
         begun = fleet.let_go()
         ended = fleet.until_completed(steps)

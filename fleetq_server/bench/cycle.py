@@ -33,7 +33,7 @@ def measure(plan: Plan) -> Report:
         plan.say(f"round {number + 1} of {plan.rounds}: raw limit")
         limit.append(plan.steps / play(copy(empty, path), tape))
         plan.say(f"round {number + 1} of {plan.rounds}: one client, {plan.pods} pods")
-        rates.append(_fleet(copy(empty, path), plan))
+        rates.append(through(copy(empty, path), plan))
         wrong += problems(path)
     lines = [Line("submit to completion", "steps/s", rates, limit, at_least_of_raw(0.4))]
     about = {"steps": plan.steps, "batch": BATCH, "in_flight": IN_FLIGHT, "payload": len(PAYLOAD)}
@@ -49,8 +49,9 @@ def _recorded(path: Path, steps: int) -> list[Transaction]:
     return tape
 
 
-def _fleet(path: Path, plan: Plan) -> float:
-    with Fleet(path) as fleet:
+def through(store: Path | str, plan: Plan) -> float:
+    """Steps per second."""
+    with Fleet(store) as fleet:
         fleet.start(plan.pods)
         begun = time.monotonic()
         asyncio.run(_feed(fleet.addresses, plan.steps))

@@ -12,9 +12,10 @@ from fleetq_server.cli.spawn import PodProcess, Pods
 from fleetq_server.client import Client
 from fleetq_server.errors import FleetError
 from fleetq_server.model import Counts
-from fleetq_server.store.sqlite import SqliteReader
+from fleetq_server.store import open_reader
 
 LOOK_SECONDS = 0.005
+REMOTE_LOOK_SECONDS = 0.03  # each look is work for the server that is measured
 PATIENCE_SECONDS = 60.0
 READY_SECONDS = 60.0  # eight interpreters start on two cores
 
@@ -24,12 +25,12 @@ class BenchError(FleetError):
 
 
 class Fleet:
-    """Pods over one store, and a view of its counters."""
+    """Pods over one store, given by its URL or its file, and a view of its counters."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, store: Path | str) -> None:
+        self.url = url_of(store)
         self.pods = Pods()
-        self._reader = SqliteReader(path)
+        self._reader = open_reader(self.url)
 
     def __enter__(self) -> Self:
         return self
@@ -47,9 +48,12 @@ class Fleet:
         self, count: int = 1, *, parallelism: int = 100, handlers: Sequence[str] = (MODULE,)
     ) -> list[PodProcess]:
         settings = {"max_parallelism": str(parallelism), "capacity_threshold": "1.0"}
-        url = f"sqlite:///{self.path}"
         return self.pods.start(
-            count, store_url=url, handlers=handlers, settings=settings, ready_timeout=READY_SECONDS
+            count,
+            store_url=self.url,
+            handlers=handlers,
+            settings=settings,
+            ready_timeout=READY_SECONDS,
         )
 
     @property
@@ -70,7 +74,11 @@ class Fleet:
 
     def until_completed(self, steps: int) -> float:
         """Waits until so many steps are COMPLETED; the monotonic time when they were."""
-        wait_until(lambda: self.counts.completed >= steps, lambda: f"{steps} steps: {self.counts}")
+        wait_until(
+            lambda: self.counts.completed >= steps,
+            lambda: f"{steps} steps: {self.counts}",
+            look=LOOK_SECONDS if self.url.startswith("sqlite:") else REMOTE_LOOK_SECONDS,
+        )
         return time.monotonic()
 
 
@@ -88,10 +96,15 @@ def wait_until(
         time.sleep(look)
 
 
-def problems(path: Path) -> list[str]:
+def url_of(store: Path | str) -> str:
+    return store if isinstance(store, str) else f"sqlite:///{store}"
+
+
+def problems(store: Path | str) -> list[str]:
     """What is wrong with the counters or the steps of a store; nothing, unless steps were lost."""
-    reader = SqliteReader(path)
+    name = "store" if isinstance(store, str) else store.name
+    reader = open_reader(url_of(store))
     try:
-        return [f"{path.name}: {problem}" for problem in reader.audit().problems]
+        return [f"{name}: {problem}" for problem in reader.audit().problems]
     finally:
         reader.close()

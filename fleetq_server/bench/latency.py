@@ -37,13 +37,7 @@ def measure(plan: Plan) -> Report:
     rng = Random(plan.seed)
     plan.say("raw limit")
     limit = _raw(empty, plan.directory / "raw.db", plan.duration / 4, rng)
-    with Fleet(copy(empty, path)) as fleet:
-        pods = fleet.start(plan.pods, parallelism=10)
-        time.sleep(SETTLE_SECONDS)
-        plan.say("an idle pod's processor time")
-        idle = _busy_percent([pod.pid for pod in pods], plan.duration)
-        plan.say(f"{PER_SECOND} submits per second")
-        took = asyncio.run(_latencies(fleet.addresses, plan.duration, rng))
+    idle, took = idle_and_latencies(copy(empty, path), plan, rng)
     plan.say("raw limit")
     limit += _raw(empty, plan.directory / "raw.db", plan.duration / 4, rng)
     lines = [
@@ -53,6 +47,19 @@ def measure(plan: Plan) -> Report:
     ]
     about = {"pods": plan.pods, "per_second": PER_SECOND, "payload": len(PAYLOAD)}
     return Report("latency", lines, problems(path), about)
+
+
+def idle_and_latencies(
+    store: Path | str, plan: Plan, rng: Random
+) -> tuple[list[float], list[float]]:
+    """Percent of a core of each idle pod; milliseconds from each submit to its handler's start."""
+    with Fleet(store) as fleet:
+        pods = fleet.start(plan.pods, parallelism=10)
+        time.sleep(SETTLE_SECONDS)
+        plan.say("an idle pod's processor time")
+        idle = _busy_percent([pod.pid for pod in pods], plan.duration)
+        plan.say(f"{PER_SECOND} submits per second")
+        return idle, asyncio.run(_latencies(fleet.addresses, plan.duration, rng))
 
 
 async def _latencies(addresses: list[str], duration: float, rng: Random) -> list[float]:

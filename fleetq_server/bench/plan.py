@@ -22,6 +22,7 @@ class Plan:
     sizes: Sizes
     directory: Path
     seed: int = 1
+    store: str = ""  # a postgresql:// database; otherwise SQLite files in the directory
     say: Callable[[str], None] = lambda _: None
 
     @property

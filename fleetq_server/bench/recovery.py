@@ -50,16 +50,16 @@ def measure(plan: Plan) -> Report:
             times.append(_fleet(directory, case, plan.pods, rng, wrong))
         return times, limit
 
-    lines: list[Line] = []
+    found: list[Line] = []
     for case in (Case(plan.steps, False), Case(plan.steps, True)):
-        lines += _lines(case, *run(case, plan.rounds), all_within=300, first_within=100)
+        found += lines(case, *run(case, plan.rounds), all_within=300, first_within=100)
     if plan.sizes == SIZES:
-        lines += _lines(Case(MANY, False), *run(Case(MANY, False), 1), all_within=4000)
+        found += lines(Case(MANY, False), *run(Case(MANY, False), 1), all_within=4000)
     about = {"pods_left": plan.pods, "rounds": plan.rounds, "summary": "worst"}
-    return Report("recovery", lines, wrong, about)
+    return Report("recovery", found, wrong, about)
 
 
-def _lines(
+def lines(
     case: Case,
     times: list[Times],
     limit: list[float],
@@ -80,7 +80,14 @@ def _lines(
 def _fleet(directory: Path, case: Case, others: int, rng: Random, wrong: list[str]) -> Times:
     path = directory / "fleet.db"
     fill(path, case.held, kind=HOLD, payload=str(directory).encode(), paused=False)
-    with Fleet(path) as fleet:
+    times = kill_one(path, directory, case, others, rng)
+    wrong += problems(path)
+    return times
+
+
+def kill_one(store: Path | str, directory: Path, case: Case, others: int, rng: Random) -> Times:
+    """Of a fleet over a store whose steps write down their starts in the directory."""
+    with Fleet(store) as fleet:
         if not case.leader:
             fleet.start(handlers=())  # the eldest leads, and this one takes no steps
         (victim,) = fleet.start(parallelism=case.held)
@@ -93,7 +100,6 @@ def _fleet(directory: Path, case: Case, others: int, rng: Random, wrong: list[st
         _await_starts(directory, 2, case.held)
         times = _times(directory, killed, case.held)
         fleet.pods.stop_all(0)  # the handlers never end by themselves
-    wrong += problems(path)
     return times
 
 

@@ -5,18 +5,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from fleetq_server.bench.fleet import url_of
 from fleetq_server.bench.handlers import KINDS, NOOP
 from fleetq_server.bench.seed import PAYLOAD
 from fleetq_server.model import Claim, Completion, HolderKey, HolderType, NewHolder, NewStep
-from fleetq_server.store.base import ClaimSteps, Complete, Op, Register, Submit
-from fleetq_server.store.sqlite import SqliteStore
+from fleetq_server.store import open_store
+from fleetq_server.store.base import ClaimSteps, Complete, Op, Register, Submit, Taken
 
 
 class Writer:
     """One holder of claims, and its connection."""
 
-    def __init__(self, path: Path, holder_id: str = "0" * 32) -> None:
-        self._store = SqliteStore(path)
+    def __init__(self, store: Path | str, holder_id: str = "0" * 32) -> None:
+        self._store = open_store(url_of(store))
         (key,) = self._store.apply(
             [Register(NewHolder(holder_id, HolderType.POD, "", "", 0, "", 1))]
         ).answers
@@ -55,11 +56,11 @@ class Writer:
     def wanted(self) -> ClaimSteps | None:
         return ClaimSteps(self.key, self._claim, KINDS) if self._claim else None
 
-    def granted(self, claims: list[Claim]) -> None:
-        self._claims = claims
+    def granted(self, taken: Taken) -> None:
+        self._claims = taken.claims()
 
     def deliver(self, claims: list[Claim]) -> None:
-        raise NotImplementedError("there is no event loop")
+        """There is no event loop; `granted` has told of them."""
 
 
 def submission(number: int, steps: int) -> Submit:

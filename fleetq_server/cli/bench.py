@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from fleetq_server.bench.bench import contributed
 from fleetq_server.cli.failure import NO
 from fleetq_server.cli.output import console, print_json, print_table
 
@@ -25,11 +26,12 @@ NAMES = (
     "backlog",
     "memory",
 )
+KNOWN = tuple(dict.fromkeys((*NAMES, *contributed())))
 SECONDS = click.FloatRange(min=0, min_open=True)
 
 
 @click.command("bench")
-@click.argument("name", type=click.Choice([*NAMES, "all"]))
+@click.argument("name", type=click.Choice([*KNOWN, "all"]))
 @click.option("--steps", type=click.IntRange(1), help="How many steps to measure with.")
 @click.option("--pods", type=click.IntRange(1), help="How many pods.")
 @click.option("--duration", type=SECONDS, metavar="SECONDS", help="How long to measure for.")
@@ -38,6 +40,12 @@ SECONDS = click.FloatRange(min=0, min_open=True)
     "--directory",
     type=click.Path(file_okay=False, exists=True, path_type=Path),
     help="Where the stores go while measuring: the disk that is measured. [default: temporary]",
+)
+@click.option(
+    "--store",
+    metavar="URL",
+    default="",
+    help="Measure over a PostgreSQL database instead, in schemas that are deleted afterwards.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="For whatever is random.")
 @click.option("--check", is_flag=True, help="Exit with 1 if a target is not reached.")
@@ -48,6 +56,7 @@ def bench(
     /,
     name: str,
     directory: Path | None,
+    store: str,
     seed: int,
     check: bool,
     as_json: bool,
@@ -64,6 +73,8 @@ def bench(
     fairness  8 pods that write as fast as they can
     backlog   claims among 5 million steps, against 10 thousand
     memory    of a pod that 100,000 steps passed through
+    cluster   3 and 50 pods of a test ready, and ended (pytest-fleetq)
+    proxy     what the proxy of network faults adds to a call (pytest-fleetq)
     all       one after the other
 
     Pods are real processes over a new store. The raw limit is the same SQL straight through
@@ -71,8 +82,8 @@ def bench(
     one is missing.
     """
     given = {key: value for key, value in sizes.items() if value is not None}
-    names = NAMES if name == "all" else (name,)
-    reports = [_measure(each, directory, seed, given, as_json) for each in names]
+    names = KNOWN if name == "all" else (name,)
+    reports = [_measure(each, directory, store, seed, given, as_json) for each in names]
     if as_json:
         documents = [report.document() for report in reports]
         print_json({"benches": documents} if name == "all" else documents[0])
@@ -82,7 +93,7 @@ def bench(
 
 
 def _measure(
-    name: str, directory: Path | None, seed: int, given: dict[str, Any], quiet: bool
+    name: str, directory: Path | None, store: str, seed: int, given: dict[str, Any], quiet: bool
 ) -> "Report":
     # Loaded on use: `fleetq bench --help` needs neither gRPC nor SQLite.
     registry = import_module("fleetq_server.bench.registry")
@@ -90,7 +101,7 @@ def _measure(
         tempfile.TemporaryDirectory(prefix="fleetq-bench-", dir=directory) as scratch,
         _progress(name) as say,
     ):
-        report: Report = registry.run(name, Path(scratch), seed, given, say)
+        report: Report = registry.run(name, Path(scratch), seed, given, say, store)
     if not quiet:
         _show(report)
     return report

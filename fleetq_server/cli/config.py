@@ -1,6 +1,7 @@
 """`fleetq config`: what is in force, and where it came from."""
 
 import json
+import sys
 from typing import TypedDict
 
 import click
@@ -9,6 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from fleetq_server.config import Settings, load_settings, shown
+
+WIDTH_OF_PIPE = 500
+WIDE = 130  # columns: with less, descriptions would squeeze the values
 
 
 class Row(TypedDict):
@@ -33,7 +37,9 @@ def config(file: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
     else:
-        Console().print(_table(rows))
+        # A pipe has no edge at which to cut values.
+        console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_PIPE)
+        console.print(_table(rows, descriptions=console.width >= WIDE))
 
 
 def _rows(settings: Settings) -> list[Row]:
@@ -48,15 +54,16 @@ def _rows(settings: Settings) -> list[Row]:
     ]
 
 
-def _table(rows: list[Row]) -> Table:
+def _table(rows: list[Row], *, descriptions: bool) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("setting", no_wrap=True)
-    for heading in ("value", "source", "what it is"):
+    headings = ("value", "source", "what it is")[: 3 if descriptions else 2]
+    for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
         cells = (row["setting"], _plain(row["value"]), row["source"], row["description"])
         # A value such as [::1]:0 is not rich markup.
-        table.add_row(*map(Text, cells))
+        table.add_row(*map(Text, cells[: len(headings) + 1]))
     return table
 
 

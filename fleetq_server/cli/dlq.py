@@ -124,8 +124,8 @@ def purge(
 
 def _confirmed(count: int) -> bool:
     if not sys.stdin.isatty():
-        raise click.UsageError(f"this deletes {count} steps; say --yes, or look with --dry-run")
-    return click.confirm(f"Delete {count} steps for good?", err=True)
+        raise click.UsageError(f"this deletes {_steps(count)}; say --yes, or look with --dry-run")
+    return click.confirm(f"Delete {_steps(count)} for good?", err=True)
 
 
 def _which(flags: dict[str, Any]) -> DeadOptions:
@@ -147,4 +147,8 @@ def _tell(target: Target, ids: list[str], done: str, dry_run: bool, limit: int) 
     for step_id in ids:
         click.echo(step_id)
     more = "; there may be more, run it again" if len(ids) == limit else ""
-    click.echo(f"{len(ids)} steps {'would be ' if dry_run else ''}{done}{more}", err=True)
+    click.echo(f"{_steps(len(ids))} {'would be ' if dry_run else ''}{done}{more}", err=True)
+
+
+def _steps(count: int) -> str:
+    return "1 step" if count == 1 else f"{count} steps"

@@ -5,7 +5,7 @@ import click
 from fleetq_server.cli.connect import connect
 from fleetq_server.cli.options import Target, fleet_options, target_of
 from fleetq_server.cli.output import event_document, iso, print_json
-from fleetq_server.model import Event
+from fleetq_server.model import EVENT_TYPES, Event
 
 QUIET_SECONDS = 1.0
 IDS_SHOWN = 5
@@ -19,7 +19,14 @@ IDS_SHOWN = 5
     metavar="SEQ",
     help="Begin behind this sequence number. [default: all that is kept; with --follow only new]",
 )
-@click.option("--type", "types", multiple=True, help="Only events of this type. Repeatable.")
+@click.option(
+    "--type",
+    "types",
+    type=click.Choice(EVENT_TYPES),
+    metavar="TYPE",
+    multiple=True,
+    help=f"Only events of this type: {', '.join(EVENT_TYPES)}. Repeatable.",
+)
 @fleet_options
 @target_of
 def events(target: Target, follow: bool, since: int | None, types: tuple[str, ...]) -> None:

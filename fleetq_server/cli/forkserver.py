@@ -1,4 +1,4 @@
-"""`python -m fleetq_server.cli.forkserver`: starts pods by fork, in milliseconds.
+"""`python -m fleetq_server.cli.forkserver [OWNER]`: starts pods by fork, in milliseconds.
 
 It has imported all that a pod needs and made no gRPC object and no thread, so that a fork of it is
 a pod that only has to open its store. One JSON line on standard input starts one pod:
@@ -7,8 +7,9 @@ a pod that only has to open its store. One JSON line on standard input starts on
 
 and lines on standard output tell what became of it, each with the id: `forked` (pid), `ready` (the
 pod's own ready line), `exit` (status as of a shell: 128 + n for signal n is written as -n).
-Each pod leads a process group of its own and logs to its file. When standard input ends, whatever
-the reason, every pod and everything they started is killed: this process is their reaper.
+Each pod leads a process group of its own and logs to its file. When standard input ends, or the
+process OWNER (its parent, unless given), every pod and everything they started is killed: this
+process is their reaper.
 """
 
 import ctypes
@@ -18,40 +19,49 @@ import os
 import selectors
 import signal
 import sys
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
 
 import psutil
 
-from fleetq_server.cli.serve import serve
+from fleetq_server.cli.serve import read_settings, run
+from fleetq_server.config import Settings
+from fleetq_server.hookspecs import installed
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 STDIN, STDOUT, STDERR = 0, 1, 2
+LOOK_SECONDS = 1.0
 
 
 def main() -> None:
     _prctl(PR_SET_CHILD_SUBREAPER, 1)  # what a pod leaves behind becomes ours, and is found
+    installed()
     gc.collect()
     gc.freeze()  # the collector would touch, and so copy, every page shared with the pods
     wake_reader, wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(wake_writer)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the owner's to handle
-    pods: dict[int, str] = {}
+    owner = int(sys.argv[1]) if len(sys.argv) > 1 else os.getppid()
     try:
-        _serve_requests(pods, wake_reader)
+        _serve_requests(owner, wake_reader)
     finally:
         _kill_descendants()
 
 
-def _serve_requests(pods: dict[int, str], wake_reader: int) -> None:
+def _serve_requests(owner: int, wake_reader: int) -> None:
+    pods: dict[int, str] = {}
     selector = selectors.DefaultSelector()
     selector.register(STDIN, selectors.EVENT_READ)
     selector.register(wake_reader, selectors.EVENT_READ)
     unread = b""
     _tell({"event": "listening", "pid": os.getpid()})
-    while True:
-        for key, _ in selector.select():
+    # A process forked by the owner may hold our pipe open: so its pid is watched as well.
+    while os.getppid() == owner:
+        for key, _ in selector.select(LOOK_SECONDS):
             if key.fd == wake_reader:
                 os.read(wake_reader, 4096)
                 _reap(pods)
@@ -66,6 +76,7 @@ def _serve_requests(pods: dict[int, str], wake_reader: int) -> None:
 
 
 def _fork(request: dict[str, Any]) -> int:
+    settings = _settings(request)
     owner = os.getpid()
     pid = os.fork()
     if pid:
@@ -73,7 +84,9 @@ def _fork(request: dict[str, Any]) -> int:
         return pid
     status = 1
     try:
-        status = _become_pod(request, owner)
+        _become_pod(request, owner)
+        run(settings())
+        status = 0
     except SystemExit as ended:
         status = ended.code if isinstance(ended.code, int) else 1
     except BaseException as error:
@@ -82,10 +95,25 @@ def _fork(request: dict[str, Any]) -> int:
         os._exit(status)  # never back into the fork server's own code
 
 
-def _become_pod(request: dict[str, Any], owner: int) -> int:
+def _settings(request: dict[str, Any]) -> Callable[[], Settings]:
+    """Read before the fork: in a new process all of this would have to warm up again, at a third of
+    what it costs to start a pod. What is wrong with them is the pod's to say, in its own log."""
+    environ = {**os.environ, **request.get("env", {})}
+    try:
+        found = read_settings(request["args"], environ, Path(request.get("cwd", ".")))
+    except Exception as problem:
+        return partial(_raise, problem)
+    return lambda: found
+
+
+def _raise(problem: Exception) -> NoReturn:
+    raise problem
+
+
+def _become_pod(request: dict[str, Any], owner: int) -> None:
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != owner:
-        return 1  # it died in between
+        os._exit(1)  # it died in between
     os.setsid()
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGINT):
@@ -98,8 +126,6 @@ def _become_pod(request: dict[str, Any], owner: int) -> int:
     os.environ.update(request.get("env", {}))
     os.chdir(request.get("cwd", "."))
     sys.stdout = _Ready(request["id"], log)
-    code = serve.main(request["args"], "fleetq serve", standalone_mode=False)
-    return code if isinstance(code, int) else 0
 
 
 class _Ready:

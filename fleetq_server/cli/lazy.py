@@ -1,7 +1,10 @@
 """Modules loaded on use, so that `fleetq --help` stays quick and imports no gRPC."""
 
+import ast
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 
 import click
 
@@ -24,6 +27,7 @@ BUILT_IN = {
     "events": ("fleetq_server.cli.events", "Show what happens in the fleet."),
     "config": ("fleetq_server.cli.config", "Show the settings in force, and where each came from."),
     "bench": ("fleetq_server.cli.bench", "Measure a fleet on this machine."),
+    "migrate": ("fleetq_server.cli.migrate", "Bring a store's schema up to date."),
     "doctor": ("fleetq_server.cli.doctor", "Examine a store for trouble."),
 }
 
@@ -32,6 +36,23 @@ def contributed() -> dict[str, EntryPoint]:
     """Commands of other distributions; they cannot replace a built-in one."""
     found = entry_points(group=GROUP)
     return {point.name: point for point in found if point.name not in BUILT_IN}
+
+
+def summary(point: EntryPoint) -> str:
+    """What a contributed command is for: the first paragraph of its docstring. Read from the
+    source, for importing all of them takes seconds."""
+    try:
+        spec = find_spec(point.module)
+        source = Path(spec.origin or "").read_text() if spec else ""
+        found = [
+            ast.get_docstring(node)
+            for node in ast.parse(source).body
+            if isinstance(node, ast.FunctionDef) and node.name == point.attr
+        ]
+    except (ImportError, OSError, SyntaxError, ValueError):
+        found = []
+    paragraph = (found[0] or "").partition("\n\n")[0] if found else ""
+    return " ".join(paragraph.split()) or (f"From {point.dist.name}." if point.dist else "")
 
 
 def load_command(name: str) -> click.Command | None:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from fleetq_server.cli.failure import EXIT_CODES, INTERRUPTED, Failure
-from fleetq_server.cli.lazy import BUILT_IN, contributed, load_command
+from fleetq_server.cli.lazy import BUILT_IN, contributed, load_command, summary
 from fleetq_server.cli.options import fleet_options
 from fleetq_server.errors import FleetError
 
@@ -36,8 +36,7 @@ class LazyGroup(click.Group):
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = [(name, text) for name, (_, text) in BUILT_IN.items()]
-        for name, point in sorted(contributed().items()):
-            rows.append((name, f"From {point.dist.name}." if point.dist else ""))
+        rows += [(name, summary(point)) for name, point in sorted(contributed().items())]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
@@ -86,6 +85,8 @@ def main() -> None:
 
 def run() -> None:
     """The program `fleetq`."""
+    # What gRPC writes to stderr by itself is no log line of ours, and says nothing we do not.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         main()
     except SystemExit as ended:

@@ -151,6 +151,8 @@ def _object(text: bytes) -> dict[str, Any]:
         raise InvalidArgument("line", "is not UTF-8") from None
     except RecursionError:
         raise InvalidArgument("line", "is nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise InvalidArgument("line", f"is not JSON: {error.msg} (column {error.colno})") from None
     except ValueError as error:
         raise InvalidArgument("line", f"is not JSON: {error}") from None
     if not isinstance(value, dict):
@@ -159,7 +161,7 @@ def _object(text: bytes) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(f"{name} is no number")
 
 
 def _known(record: Mapping[str, Any], names: tuple[str, ...], prefix: str) -> None:

@@ -1,10 +1,13 @@
 """`fleetq serve`: one pod in the foreground."""
 
 import asyncio
+import faulthandler
 import gc
 import json
 import signal
 import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -42,7 +45,18 @@ def serve(**flags: Any) -> None:
     Flags come before FLEET_Q_* variables, those before the file. A second signal ends the pod at
     once; what it held then runs elsewhere.
     """
-    settings = load_settings(flags)
+    run(load_settings(flags))
+
+
+def read_settings(args: Sequence[str], environ: Mapping[str, str], cwd: Path) -> Settings:
+    """Those of a pod started so. Raises: ConfigError, click.ClickException."""
+    with serve.make_context("fleetq serve", list(args)) as context:
+        return load_settings(context.params, environ=environ, cwd=cwd)
+
+
+def run(settings: Settings) -> None:
+    """One pod, until it is told to end. SIGUSR2 writes the stacks of its threads to its log."""
+    faulthandler.register(signal.SIGUSR2, all_threads=True)
     sys.path.insert(0, "")  # handlers beside the user, as with `python -m`
     asyncio.run(_serve(settings))
 

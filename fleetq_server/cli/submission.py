@@ -22,14 +22,25 @@ Outcome = tuple[int, Submitted | FleetError]
 
 
 class Submission:
-    """Submits, tells of every line, and counts. `keep` remembers the ids for `wait`."""
+    """Submits, tells of every line, and counts. `keep` remembers the ids for `wait`; `numbered`
+    says whether there are lines at all."""
 
-    def __init__(self, client: Client, *, name: str, as_json: bool, ids: bool, keep: bool) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        name: str,
+        as_json: bool,
+        ids: bool,
+        keep: bool,
+        numbered: bool = True,
+    ) -> None:
         self.submitted = 0
         self.duplicates = 0
         self.bad = 0
         self._client = client
         self._name = name
+        self._numbered = numbered
         self._as_json = as_json
         self._ids = ids
         self._keep = keep
@@ -51,12 +62,25 @@ class Submission:
         """Submits these steps, and tells of them and of the lines `known` to be bad, in order."""
         waiting = sorted(known, key=_line, reverse=True)
         for batch in batches(steps, MOST_ITEMS, MOST_BYTES):
-            for line, outcome in sorted(submit_batch(self._client, batch), key=_line):
+            for line, outcome in self._submit(batch):
                 while waiting and waiting[-1][0] < line:
                     self._tell(*waiting.pop())
                 self._tell(line, outcome)
         while waiting:
             self._tell(*waiting.pop())
+
+    def _submit(self, batch: list[Numbered]) -> list[Outcome]:
+        try:
+            return sorted(submit_batch(self._client, batch), key=_line)
+        except FleetError as error:
+            if self._as_json:
+                for line, _ in batch:
+                    print_json({"line": line, "error": _described(error)})
+            elif self._numbered:
+                first, last = batch[0][0], batch[-1][0]
+                told = f"lines {first} to {last} were not acknowledged, later ones were not sent"
+                click.echo(f"{self._name}: {told}", err=True)
+            raise
 
     def wait(self, timeout: float) -> None:
         """Tells how the steps ended; those that did not complete count as bad."""
@@ -67,7 +91,7 @@ class Submission:
             if self._as_json:
                 print_json({"line": line, "step_id": step_id, "state": None})
             else:
-                click.echo(f"{self._name}:{line}: step {step_id} has not ended", err=True)
+                click.echo(f"{self._at(line)}: step {step_id} has not ended", err=True)
 
     def summary(self) -> None:
         if self._as_json:
@@ -83,7 +107,7 @@ class Submission:
             if self._as_json:
                 print_json({"line": line, "error": _described(outcome)})
             else:
-                click.echo(f"{self._name}:{line}: {outcome}", err=True)
+                click.echo(f"{self._at(line)}: {outcome}", err=True)
             return
         self.submitted += 1
         self.duplicates += outcome.deduplicated
@@ -103,7 +127,10 @@ class Submission:
         elif outcome.ok:
             click.echo(f"{outcome.step_id}  {data_text(outcome.data)}".rstrip())
         else:
-            click.echo(f"{self._name}:{line}: {outcome.describe()}", err=True)
+            click.echo(f"{self._at(line)}: {outcome.describe()}", err=True)
+
+    def _at(self, line: int) -> str:
+        return f"{self._name}:{line}" if self._numbered else self._name
 
 
 def submit_batch(client: Client, batch: list[Numbered]) -> Iterator[Outcome]:

@@ -99,6 +99,7 @@ def submit(
             as_json=target.as_json,
             ids=not sys.stdout.isatty() if ids is None else ids,
             keep=wait,
+            numbered=one is None,
         )
         try:
             if one is not None:

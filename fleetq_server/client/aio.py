@@ -68,7 +68,7 @@ class AsyncClient(StepCalls, ClaimCalls, FleetCalls):
         await self.close()
 
     async def close(self) -> None:
-        """Closes the connections; calls that wait get Unavailable."""
+        """Closes the connections; calls that wait get ClientClosed, an Unavailable."""
         await self._submits.close()
         await self._link.close()
 

@@ -4,8 +4,8 @@ import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
-from fleetq_server.client.convert import to_step_id
 from fleetq_server.client.link import Link
+from fleetq_server.client.scalars import to_step_id
 from fleetq_server.model import StepId
 
 Item = TypeVar("Item")

@@ -5,15 +5,13 @@ from collections.abc import Iterable, Sequence
 from fleetq_server.client.calls import Calls, new_request_id
 from fleetq_server.client.convert import (
     from_claim,
-    from_duration,
     from_outcomes,
-    naming,
     to_completion,
-    to_duration,
     to_failure,
     to_held,
 )
 from fleetq_server.client.results import Grant, TimedBeatReply
+from fleetq_server.client.scalars import from_duration, naming, to_duration
 from fleetq_server.errors import LeaseLost
 from fleetq_server.model import (
     Completion,

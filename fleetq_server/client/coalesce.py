@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 from fleetq_server.client.tasks import this_task
-from fleetq_server.errors import Conflict, DeadlineExceeded, InvalidArgument, Unavailable
+from fleetq_server.errors import ClientClosed, Conflict, DeadlineExceeded, InvalidArgument
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -81,7 +81,7 @@ class Coalescer(Generic[Item, Answer]):
         for pump in pumps:
             pump.cancel()
         await asyncio.gather(*pumps, return_exceptions=True)
-        _refuse(list(self._waiting), Unavailable("this client was closed"))
+        _refuse(list(self._waiting), ClientClosed("this client was closed"))
         self._waiting.clear()
 
     async def _pump(self) -> None:
@@ -115,7 +115,7 @@ class Coalescer(Generic[Item, Answer]):
         except (InvalidArgument, Conflict) as error:
             await self._separate(batch, error)
         except asyncio.CancelledError:
-            _refuse(batch, Unavailable("this client was closed"))
+            _refuse(batch, ClientClosed("this client was closed"))
             raise
         except Exception as error:  # whatever it is, the callers are waiting for it
             _refuse(batch, error)

@@ -13,12 +13,12 @@ from fleetq_server.client.convert import (
     from_pod,
     from_stats,
     from_step,
-    naming,
     to_dead_filter,
 )
 from fleetq_server.client.errors import from_rpc_error
 from fleetq_server.client.link import Attempts
 from fleetq_server.client.results import Pod
+from fleetq_server.client.scalars import naming
 from fleetq_server.errors import Unavailable
 from fleetq_server.model import Cause, DeadFilter, Event, Leadership, Stats, Step, StepId
 from fleetq_server.pb import fleet_service_pb2 as pb
@@ -143,11 +143,13 @@ class FleetCalls(Calls):
         *,
         limit: int = 1000,
         dry_run: bool = False,
+        request_id: str | None = None,
         timeout: float | None = None,
         **which: Unpack[DeadOptions],
     ) -> list[str]:
-        """Deletes steps of the DLQ for good; the arguments are those of `redrive`."""
+        """Deletes steps of the DLQ for good, oldest first; the arguments are those of `redrive`."""
         request = pb.PurgeStepsRequest(
+            request_id=request_id or new_request_id(),
             filter=_filter(which),
             dry_run=dry_run,
         )
@@ -182,6 +184,8 @@ class FleetCalls(Calls):
                 pb.WatchEventsRequest(after=seen, types=types)
             )
             try:
+                if seen is None:
+                    seen = await _begins_behind(stream)
                 while (message := await _read(stream, quiet)) is not None:
                     seen, attempts = message.event.seq, self._attempts()
                     yield from_event(message.event)
@@ -201,6 +205,16 @@ class FleetCalls(Calls):
 
 class StreamEnded(Unavailable):
     """The pod ended a stream in good order, because it drains."""
+
+
+async def _begins_behind(
+    stream: grpc.aio.UnaryStreamCall[pb.WatchEventsRequest, pb.WatchEventsResponse],
+) -> int | None:
+    """So that, when the stream is lost before its first event, the next one misses none."""
+    for key, value in await stream.initial_metadata() or ():
+        if key == "fleetq-after":
+            return int(value)
+    return None
 
 
 async def _read(

@@ -7,9 +7,10 @@ A repeat is the same message, so it carries the same request id or tokens, and i
 
 import asyncio
 import json
+import os
 import random
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import grpc
 import grpc.aio
@@ -17,7 +18,13 @@ import grpc.aio
 from fleetq_server.client.addresses import split_addresses, targets
 from fleetq_server.client.errors import from_rpc_error
 from fleetq_server.client.tasks import this_task
-from fleetq_server.errors import FleetError, NoPodReachable, Overloaded, Unavailable
+from fleetq_server.errors import (
+    ClientClosed,
+    FleetError,
+    NoPodReachable,
+    Overloaded,
+    Unavailable,
+)
 from fleetq_server.pb.claim_service_pb2_grpc import ClaimServiceStub
 from fleetq_server.pb.fleet_service_pb2_grpc import FleetServiceStub
 from fleetq_server.pb.heartbeat_service_pb2_grpc import HeartbeatServiceStub
@@ -28,6 +35,11 @@ Response = TypeVar("Response")
 
 FIRST_BACKOFF = 0.02
 LONGEST_BACKOFF = 1.0
+
+FORKED = (
+    "this process was forked from one that had called pods already, and gRPC works in no such "
+    "process; fork before the first call, or use multiprocessing's method 'spawn'"
+)
 
 CHANNEL_OPTIONS: list[tuple[str, str | int]] = [
     ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
@@ -63,6 +75,8 @@ Pick = Callable[[Stubs], grpc.aio.UnaryUnaryMultiCallable[Request, Response]]
 
 class Link:
     """Channels to the pods of one fleet; opened on first use, on the loop of that use."""
+
+    _process: ClassVar[int | None] = None  # that uses gRPC
 
     def __init__(
         self,
@@ -135,9 +149,13 @@ class Link:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise Unavailable("this client is closed")
+            raise ClientClosed("this client is closed")
 
     def _open(self, target: str) -> grpc.aio.Channel:
+        process = os.getpid()
+        if Link._process not in (None, process):  # gRPC's threads were not forked: it would hang
+            raise ClientClosed(FORKED)
+        Link._process = process
         if self._credentials is None:
             return grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
         return grpc.aio.secure_channel(target, self._credentials, options=CHANNEL_OPTIONS)
@@ -151,6 +169,7 @@ class Attempts:
         self._give_up = give_up
         self._outlast_overload = outlast_overload
         self._backoff = FIRST_BACKOFF
+        self._doubtful = False
 
     def remaining(self) -> float:
         return max(0.0, self._deadline - asyncio.get_running_loop().time())
@@ -159,7 +178,10 @@ class Attempts:
         """Sleeps until the next attempt, or raises `error` if there is to be none."""
         delay = self._delay(error)
         if delay is None or asyncio.get_running_loop().time() + delay >= self._limit(error):
+            if self._doubtful and not isinstance(error, Unavailable):
+                error.add_note("an earlier attempt got no answer and may have had its effect")
             raise error from cause
+        self._doubtful = self._doubtful or isinstance(error, Unavailable)
         await asyncio.sleep(delay)
 
     def _delay(self, error: FleetError) -> float | None:

@@ -16,6 +16,7 @@ from fleetq_server.core.guard import guarded
 from fleetq_server.core.handlers import InvalidPayload, PermanentError
 from fleetq_server.core.names import MAX_ERROR, MAX_MESSAGE
 from fleetq_server.errors import (
+    ClientClosed,
     DeadlineExceeded,
     FleetError,
     InvalidArgument,
@@ -54,6 +55,8 @@ class Reports:
             try:
                 await self._put(report)
                 return
+            except ClientClosed:
+                raise
             except TROUBLE:
                 await asyncio.sleep(REPORT_PAUSE)
             except InvalidArgument as error:
@@ -99,7 +102,8 @@ class Run:
         self._threads = threads
         self._reports = reports
         self._lease_lost = lease_lost
-        self._progress: bytes | None = None
+        self._progress: bytes | None = None  # the newest, written by the handler's thread
+        self._told: bytes | None = None
         self._lost = False
         self._phase = _Phase.IN_THREAD
         self.task = asyncio.get_running_loop().create_task(self._run())
@@ -113,9 +117,15 @@ class Run:
             self.task.cancel()
 
     def progress(self) -> Progress | None:
-        """What the handler reported since the last call."""
-        data, self._progress = self._progress, None
-        return None if data is None else Progress(self.claim.step_id, self.claim.fence, data)
+        """What the handler reported since the last report that was told."""
+        data = self._progress
+        if data is None or data is self._told:
+            return None
+        return Progress(self.claim.step_id, self.claim.fence, data)
+
+    def told(self, report: Progress) -> None:
+        """The fleet has this report."""
+        self._told = report.data
 
     async def _run(self) -> None:
         report = await self._outcome() if self.context.stopped is None else self._release()

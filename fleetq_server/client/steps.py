@@ -1,10 +1,17 @@
 """Calls about steps: submit, follow, cancel."""
 
 import asyncio
-import re
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
-from typing import TypedDict, Unpack
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from typing import Unpack
 
+from fleetq_server.client.batches import (
+    StepOptions,
+    after,
+    groups,
+    new_step,
+    new_steps,
+    payload_of,
+)
 from fleetq_server.client.calls import (
     AnyStepId,
     Calls,
@@ -13,29 +20,27 @@ from fleetq_server.client.calls import (
     pages,
     wire_ids,
 )
-from fleetq_server.client.coalesce import MAX_BYTES, MAX_ITEMS, Coalescer
+from fleetq_server.client.coalesce import Coalescer
 from fleetq_server.client.convert import (
-    UNFIT,
     from_cancelled,
     from_ended,
     from_step,
     from_submitted,
-    naming,
-    to_duration,
     to_list_request,
     to_new_steps,
-    to_payload,
-    to_step_id,
 )
 from fleetq_server.client.link import Link
 from fleetq_server.client.results import StepOutcome, WaitResult
-from fleetq_server.errors import DeadlineExceeded, FleetError, InvalidArgument, Unavailable
+from fleetq_server.client.scalars import naming, to_duration, to_step_id
+from fleetq_server.errors import (
+    ClientClosed,
+    DeadlineExceeded,
+    FleetError,
+    Unavailable,
+)
 from fleetq_server.model import (
-    DEFAULT_RETRY,
-    NO_METADATA,
     Ended,
     NewStep,
-    RetryPolicy,
     Step,
     StepFilter,
     StepState,
@@ -43,23 +48,11 @@ from fleetq_server.model import (
 )
 from fleetq_server.pb import step_pb2, step_service_pb2
 
-_INDEX = re.compile(r"^steps\[(\d+)\]")
 PAGE_OF_STEPS = 100  # each may carry 512 KiB of payload and result
 FIRST_LOOK = 1.0
 LONGEST_LOOK = 20.0
 LOOK_MARGIN = 2.0
 EARLY_ANSWER_PAUSE = 0.05
-
-
-class StepOptions(TypedDict, total=False):
-    """What `submit` and `submit_one` take besides kind and payload."""
-
-    queue: str
-    metadata: Mapping[str, str]
-    priority: int
-    run_at: float | None
-    attempt_timeout: float | None
-    retry: RetryPolicy
 
 
 class StepCalls(Calls):
@@ -105,7 +98,7 @@ class StepCalls(Calls):
             Overloaded: The fleet had no room for them until the deadline.
             Unavailable: No pod took them; DeadlineExceeded: none answered in time.
         """
-        steps = _new_steps(kind, payloads, idempotency_keys, options)
+        steps = new_steps(kind, payloads, idempotency_keys, options)
         return [str(each.step_id) for each in await self.submit_steps(steps, timeout=timeout)]
 
     async def submit_one(
@@ -118,7 +111,7 @@ class StepCalls(Calls):
         **options: Unpack[StepOptions],
     ) -> str:
         """Submits one step; arguments and errors are those of `submit`."""
-        step = _new_step(kind, _payload(0, payload), idempotency_key, options)
+        step = new_step(kind, payload_of(0, payload), idempotency_key, options)
         return str((await self._submit_alone(to_new_steps((step,)), timeout)).step_id)
 
     async def submit_steps(
@@ -257,6 +250,8 @@ class StepCalls(Calls):
                 if now() >= deadline:
                     return  # the last look went to a pod that hangs
                 continue
+            except ClientClosed:
+                raise
             except Unavailable:
                 if now() >= min(deadline, heard + self._link.patience):
                     raise
@@ -282,11 +277,11 @@ class StepCalls(Calls):
         now = asyncio.get_running_loop().time
         deadline = now() + limit
         done: list[Submitted] = []
-        for group, size in _groups(steps):
+        for group, size in groups(steps):
             try:
                 answers = await self._submits.put(group, size, deadline - now())
             except FleetError as error:
-                raise _after(len(done), error) from error.__cause__
+                raise after(len(done), error) from error.__cause__
             done.extend(from_submitted(answer) for answer in answers)
         return done
 
@@ -328,63 +323,3 @@ class StepCalls(Calls):
             return [from_step(step) for step in answer.steps], answer.next_page_token
 
         return pages(fetch, limit)
-
-
-def _new_steps(
-    kind: str,
-    payloads: Iterable[object],
-    idempotency_keys: Iterable[str | None] | None,
-    options: StepOptions,
-) -> list[NewStep]:
-    data = [_payload(index, payload) for index, payload in enumerate(payloads)]
-    keys = [None] * len(data) if idempotency_keys is None else list(idempotency_keys)
-    if len(keys) != len(data):
-        raise InvalidArgument("idempotency_keys", f"{len(keys)} keys for {len(data)} payloads")
-    return [_new_step(kind, each, key, options) for each, key in zip(data, keys, strict=True)]
-
-
-def _payload(index: int, payload: object) -> bytes:
-    try:
-        return to_payload(payload)
-    except UNFIT as problem:
-        raise InvalidArgument(f"steps[{index}].payload", f"not JSON: {problem}") from problem
-
-
-def _new_step(kind: str, payload: bytes, key: str | None, options: StepOptions) -> NewStep:
-    return NewStep(
-        kind,
-        payload,
-        options.get("queue", "default"),
-        options.get("metadata", NO_METADATA),
-        options.get("priority", 0),
-        options.get("run_at"),
-        options.get("attempt_timeout"),
-        options.get("retry", DEFAULT_RETRY),
-        key,
-    )
-
-
-def _groups(steps: Sequence[step_pb2.NewStep]) -> Iterator[tuple[list[step_pb2.NewStep], int]]:
-    """The steps in order, cut into what one request takes, with the size of each cut."""
-    group: list[step_pb2.NewStep] = []
-    total = 0
-    for step in steps:
-        size = step.ByteSize()
-        if group and (len(group) == MAX_ITEMS or total + size > MAX_BYTES):
-            yield group, total
-            group, total = [], 0
-        group.append(step)
-        total += size
-    if group:
-        yield group, total
-
-
-def _after(done: int, error: FleetError) -> FleetError:
-    """`error` of a later group, with the caller's index and a note of what is done already."""
-    if done == 0:
-        return error
-    if isinstance(error, InvalidArgument):
-        field = _INDEX.sub(lambda m: f"steps[{int(m[1]) + done}]", error.field)
-        error = InvalidArgument(field, error.problem)
-    error.add_note(f"the {done} steps before these were submitted")
-    return error

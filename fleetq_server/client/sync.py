@@ -1,10 +1,7 @@
-"""The synchronous client: each method runs AsyncClient's on a loop in a thread of its own."""
+"""The synchronous client: each method runs AsyncClient's on the event loop of the process."""
 
-import asyncio
-import threading
 import types
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator
-from concurrent.futures import CancelledError
 from contextlib import suppress
 from enum import Enum, auto
 from functools import update_wrapper
@@ -13,46 +10,11 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import grpc
 
 from fleetq_server.client.aio import DEFAULT_TIMEOUT, AsyncClient
+from fleetq_server.client.loop import LoopShare, LoopThread
 from fleetq_server.errors import Unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class LoopThread:
-    """An event loop in a daemon thread."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="fleetq", daemon=True)
-        self._thread.start()
-
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Runs it there to its end; an interrupt here cancels it there."""
-        if not self._thread.is_alive():
-            coroutine.close()
-            raise Unavailable("this client is closed")
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        try:
-            return future.result()
-        except CancelledError:
-            raise Unavailable("this client was closed") from None
-        except BaseException:
-            future.cancel()
-            raise
-
-    def stop(self) -> None:
-        self.run(_cancel_others())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-
-async def _cancel_others() -> None:
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
 
 
 class _End(Enum):
@@ -73,7 +35,9 @@ def _calls(
     method: Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate["Client", P], T]:
     def face(self: "Client", /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return self.run(method(self.aio, *args, **kwargs))
+        # By its name: `aio` may be of a class that does more.
+        call: Callable[P, Coroutine[Any, Any, T]] = getattr(self.aio, method.__name__)
+        return self.run(call(*args, **kwargs))
 
     update_wrapper(face, method)
     return face
@@ -83,7 +47,8 @@ def _iterates(
     method: Callable[Concatenate[AsyncClient, P], AsyncGenerator[T, None]],
 ) -> Callable[Concatenate["Client", P], Iterator[T]]:
     def face(self: "Client", /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
-        return self.iterate(method(self.aio, *args, **kwargs))
+        call: Callable[P, AsyncGenerator[T, None]] = getattr(self.aio, method.__name__)
+        return self.iterate(call(*args, **kwargs))
 
     update_wrapper(face, method)
     return face
@@ -93,7 +58,8 @@ class Client:
     """AsyncClient for code without an event loop: the same arguments, results and errors.
 
     May be used by any number of threads; their submits travel together. Use it as a context
-    manager, or close it. See AsyncClient for the arguments.
+    manager, or close it. A process that was forked needs a new one. See AsyncClient for the
+    arguments.
     """
 
     def __init__(
@@ -107,7 +73,7 @@ class Client:
         self.aio = AsyncClient(
             addresses, timeout=timeout, patience=patience, credentials=credentials
         )
-        self._thread = LoopThread()
+        self._thread: LoopThread | LoopShare = LoopShare()
 
     def __enter__(self) -> Self:
         return self
@@ -125,7 +91,8 @@ class Client:
         return self.aio.addresses
 
     def close(self) -> None:
-        """Closes the connections; calls that wait in other threads get Unavailable."""
+        """Closes the connections; calls that wait in other threads get ClientClosed, an
+        Unavailable."""
         try:
             self.run(self.aio.close())
         except Unavailable:
@@ -133,11 +100,11 @@ class Client:
         self._thread.stop()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Runs a coroutine on the loop of this client, for whatever has no method here."""
+        """Runs a coroutine on the clients' loop, for whatever has no method here."""
         return self._thread.run(coroutine)
 
     def iterate(self, items: AsyncGenerator[T, None]) -> Iterator[T]:
-        """The items, fetched one by one on the loop of this client."""
+        """The items, fetched one by one on the clients' loop."""
         try:
             while not isinstance(item := self.run(_next(items)), _End):
                 yield item

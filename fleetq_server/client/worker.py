@@ -12,7 +12,7 @@ from fleetq_server.client.results import TimedBeatReply
 from fleetq_server.client.run import TROUBLE, Function, Reports, Run
 from fleetq_server.client.tasks import this_task
 from fleetq_server.core.context import Stop
-from fleetq_server.errors import FleetError, InvalidArgument, LeaseLost
+from fleetq_server.errors import ClientClosed, FleetError, InvalidArgument, LeaseLost
 from fleetq_server.model import Claim, Release, StepId, Verdict
 
 CLAIM_WAIT = 20.0
@@ -83,7 +83,7 @@ class Worker:
 
         Raises:
             InvalidArgument: A kind, a queue or the name is malformed.
-            Unavailable: No pod could be reached at the start.
+            Unavailable: No pod could be reached at the start, or the client was closed.
         """
         self._heed(await self._beat(()), (), self._now())
         beats = asyncio.create_task(self._keep_beating())
@@ -136,6 +136,8 @@ class Worker:
                     holder_name=self._name,
                     request_id=request_id,
                 )
+            except ClientClosed:
+                raise
             except TROUBLE as error:
                 await asyncio.sleep(getattr(error, "retry_after", PAUSE))
                 continue
@@ -188,14 +190,17 @@ class Worker:
                 _log.warning("heartbeat failed: %s", error)
 
     async def _beat(self, runs: Sequence[Run]) -> TimedBeatReply:
-        reports = [run.progress() for run in runs]
-        return await self._client.beat(
+        reports = [(run, report) for run in runs if (report := run.progress()) is not None]
+        reply = await self._client.beat(
             self.holder_id,
             holder_name=self._name,
             ask=[Release(run.claim.step_id, run.claim.fence) for run in runs],
-            progress=[report for report in reports if report is not None],
+            progress=[report for _, report in reports],
             timeout=max(LEAST_BEAT_TIMEOUT, self._interval),
         )
+        for run, report in reports:
+            run.told(report)
+        return reply
 
     def _heed(self, reply: TimedBeatReply, asked: Sequence[Run], begun: float) -> None:
         if not reply.alive:

@@ -41,9 +41,12 @@ class DeadLetters:
         answer: StepIds = await self._writer.one(Redrive(filter, limit, rate, dry_run, request_id))
         return answer
 
-    async def purge(self, filter: DeadFilter, *, limit: int, dry_run: bool) -> StepIds:
+    async def purge(
+        self, filter: DeadFilter, *, limit: int, dry_run: bool, request_id: str | None
+    ) -> StepIds:
         _check(filter, limit)
-        answer: StepIds = await self._writer.one(Purge(filter, limit, dry_run))
+        check_request(request_id, "request_id")
+        answer: StepIds = await self._writer.one(Purge(filter, limit, dry_run, request_id))
         return answer
 
 

@@ -8,7 +8,8 @@ turn of the event loop, and only when one does wait is another slot woken behind
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from fleetq_server.clock import Clock
@@ -17,7 +18,8 @@ from fleetq_server.core.guard import Fenced, guarded, resumed
 from fleetq_server.core.handlers import Handler, InvalidPayload, Mode, PermanentError
 from fleetq_server.core.names import MAX_ERROR, MAX_MESSAGE
 from fleetq_server.core.outcomes import Outcomes
-from fleetq_server.core.pools import Displaced, Pools, ProcessDied
+from fleetq_server.core.pools import Pools
+from fleetq_server.core.processes import ProcessDied
 from fleetq_server.failpoints import hit
 from fleetq_server.model import (
     Cause,
@@ -30,12 +32,13 @@ from fleetq_server.model import (
     Release,
     StepId,
 )
-from fleetq_server.store.base import ClaimSteps, Suspect
+from fleetq_server.store.base import ClaimSteps, Suspect, Taken
 from fleetq_server.store.writer import GroupWriter
 from fleetq_server.telemetry import current_attempt, get_logger
 
 CLAIM_AT_MOST = 1000
 LOOP_TURN_SECONDS = 0.005  # a slot that never waits lets others have the event loop this often
+CLAIM_SECONDS = 2.0  # how long a drain waits for a claim that is just being written
 THREAD_STOP_SECONDS = 1.0  # how long a plain handler that timed out may take to notice
 
 log = get_logger()
@@ -72,6 +75,7 @@ class Executor:
         self._slots: set[asyncio.Task[None]] = set()
         self._resting: list[asyncio.Future[None]] = []
         self._progress: dict[StepId, Progress] = {}
+        self._drained = False
         # Written by the writer thread and by the event loop respectively, each only by one.
         self._granted = 0
         self._ended = 0
@@ -85,8 +89,8 @@ class Executor:
         limit = min(free, CLAIM_AT_MOST)
         return ClaimSteps(self._key, limit, self._kinds, self._queues, expired=self._expired())
 
-    def granted(self, claims: list[Claim]) -> None:
-        self._granted += len(claims)
+    def granted(self, taken: Taken) -> None:
+        self._granted += taken.count
         if self.running < self.capacity:
             self._writer.nudge()  # one transaction may be too small for all that is ready
 
@@ -114,15 +118,17 @@ class Executor:
         """
         self.pause()
         self._release_unstarted()
-        try:
-            async with asyncio.timeout(grace):
+        begun = self._clock.monotonic()
+        with suppress(TimeoutError):  # handlers may have the grace, a store that hangs may not
+            async with asyncio.timeout(min(grace, CLAIM_SECONDS)):
                 await self._writer.passed()  # or a claim on its way would be found too late
-                await self._outcomes.until(lambda: self.running == 0)
-        except TimeoutError:
+        left = max(0.0, grace - (self._clock.monotonic() - begun))
+        if not await self._outcomes.until(lambda: self.running == 0, left):
             self.stop_all(Stop.DRAINED)
             await self._outcomes.until(lambda: self.running == 0, THREAD_STOP_SECONDS)
+        self._drained = True
         await self._outcomes.recorded(THREAD_STOP_SECONDS)
-        return self.running
+        return len(self._running)
 
     def close(self) -> None:
         for slot in self._slots:
@@ -157,13 +163,14 @@ class Executor:
 
     def _stop(self, context: Context, slot: "asyncio.Task[None]", why: Stop) -> None:
         context.stop(why)
-        mode = self._handlers[context.kind].mode
-        if mode is Mode.LOOP:
+        if self._handlers[context.kind].mode is Mode.LOOP:
             slot.cancel()
-        elif mode is Mode.PROCESS:
-            self._pools.kill_processes()
+        else:
+            self._pools.end_process(context)
 
     def deliver(self, claims: list[Claim]) -> None:
+        if self._drained:
+            return  # granted by a store that hung; they are given back as the pod leaves
         self._ready.extend(claims)
         self._wake_slot()
 
@@ -189,15 +196,16 @@ class Executor:
     async def _slot(self) -> None:
         slot = asyncio.current_task()
         assert slot is not None
+        monotonic = self._clock.monotonic
         while True:
-            turn_ends = self._clock.monotonic() + LOOP_TURN_SECONDS
+            turn_ends = monotonic() + LOOP_TURN_SECONDS
             while self._ready:
                 claim = self._ready.popleft()
                 self._settle(await self._run(claim, slot))
-                if self._clock.monotonic() > turn_ends:
+                if monotonic() > turn_ends:
                     self._wake_slot()
                     await asyncio.sleep(0)
-                    turn_ends = self._clock.monotonic() + LOOP_TURN_SECONDS
+                    turn_ends = monotonic() + LOOP_TURN_SECONDS
             current_attempt.set(None)
             rest = self._loop.create_future()
             self._resting.append(rest)
@@ -207,8 +215,6 @@ class Executor:
         self, claim: Claim, slot: "asyncio.Task[None]"
     ) -> Completion | Failure | Release:
         context = Context(claim, self._report)
-        attempt = claim.step_id, claim.fence
-        self._running[attempt] = context, slot
         current_attempt.set(claim)
         try:
             hit("executor.before_handler")
@@ -216,22 +222,23 @@ class Executor:
                 raise Fenced  # granted before a freeze, say, and started after it
             one = self._handlers[claim.kind]
             if one.mode is Mode.LOOP and claim.timeout is None:
-                # The same as _call would do, without coroutines around most short handlers.
+                # The same as _call would do, but most short handlers never wait: those need no
+                # coroutine around them, and nothing could cancel them.
                 coroutine = one.function(context)
                 try:
                     waiting_for = coroutine.send(None)
                 except StopIteration as ended:
-                    value = ended.value
-                else:
-                    self._suspended()
-                    value = await resumed(coroutine, waiting_for, self._lease_lost)
+                    return Completion(claim.step_id, claim.fence, encode_result(ended.value))
+                self._suspended()
+                waiting: Awaitable[Any] = resumed(coroutine, waiting_for, self._lease_lost)
             else:
-                value = await self._call(one, claim, context)
+                waiting = self._call(one, claim, context)
+            value = await self._cancellable(waiting, claim, context, slot)
             return Completion(claim.step_id, claim.fence, encode_result(value))
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # a handler's SystemExit must not end the pod
-            if isinstance(error, Fenced | Displaced) or context.stopped not in (None, Stop.TIMEOUT):
+            if isinstance(error, Fenced) or context.stopped not in (None, Stop.TIMEOUT):
                 return Release(claim.step_id, claim.fence)
             if isinstance(error, asyncio.CancelledError) and slot.cancelling():
                 raise  # not the handler was meant, but this slot
@@ -240,6 +247,15 @@ class Executor:
             hit("executor.after_handler")
             while slot.cancelling():
                 slot.uncancel()  # the cancel was the handler's, not this slot's
+
+    async def _cancellable(
+        self, waiting: Awaitable[Any], claim: Claim, context: Context, slot: "asyncio.Task[None]"
+    ) -> Any:
+        attempt = claim.step_id, claim.fence
+        self._running[attempt] = context, slot
+        try:
+            return await waiting
+        finally:
             del self._running[attempt]
 
     async def _call(self, one: Handler, claim: Claim, context: Context) -> Any:
@@ -256,14 +272,13 @@ class Executor:
     async def _call_plain(self, one: Handler, claim: Claim, context: Context) -> Any:
         """A plain function cannot be stopped, only told; its slot stays taken until it returns."""
         running = self._pools.submit(one, context)
-        done, _ = await asyncio.wait([running.future], timeout=claim.timeout)
+        done, _ = await asyncio.wait([running], timeout=claim.timeout)
         if not done:
             context.stop(Stop.TIMEOUT)
-            if one.mode is Mode.PROCESS:
-                self._pools.kill_processes()
-            await asyncio.wait([running.future])
+            self._pools.end_process(context)
+            await asyncio.wait([running])
             raise TimeoutError
-        return self._pools.result_of(running)
+        return running.result()
 
     def _report(self, claim: Claim, data: bytes) -> None:
         self._progress[claim.step_id] = Progress(claim.step_id, claim.fence, data)

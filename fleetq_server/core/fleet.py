@@ -49,15 +49,16 @@ class Fleet:
         check_queue(queue, "queue")
         await self._writer.one(SetPaused(queue, paused))
 
-    async def watch(self, after: int | None, types: frozenset[str]) -> AsyncGenerator[Event, None]:
-        """Events from now on, or after a sequence number; never ends by itself."""
-        reader = self._reads.reader
-        if after is None:
-            newest = await self._reads(reader.events, -1, 1)
-            after = newest[0].seq if newest else 0
+    async def newest_event(self) -> int:
+        """Its sequence number; 0 before the first."""
+        newest = await self._reads(self._reads.reader.events, -1, 1)
+        return newest[0].seq if newest else 0
+
+    async def watch(self, after: int, types: frozenset[str]) -> AsyncGenerator[Event, None]:
+        """Events after a sequence number; never ends by itself."""
         while True:
             self._committed.clear()
-            events = await self._reads(reader.events, after, EVENTS_AT_ONCE)
+            events = await self._reads(self._reads.reader.events, after, EVENTS_AT_ONCE)
             for event in events:
                 after = event.seq
                 if not types or event.type in types:

@@ -63,9 +63,11 @@ class Heartbeat:
         self._key: HolderKey | None = None
         self._sent_at = 0.0
         self._fenced = False
+        self._unproven = False
         self._dead = False
         self._hurried = False
         self._told_drain = False
+        self._untold: dict[tuple[StepId, Fence], Progress] = {}  # of beats without an answer
         self._stopping = threading.Event()
         self._watchdog = threading.Thread(target=self._watch, name="fleetq-watchdog", daemon=True)
 
@@ -88,8 +90,23 @@ class Heartbeat:
         """Beat soon: there is news to fetch."""
         self._hurried = True
 
+    def life_unproven(self, until: float) -> None:
+        """From the monotonic time `until` on others may take this pod for dead, though it beats:
+        the store lost the proof of its life. Returns, in whatever thread, when nothing runs."""
+        self._unproven = True
+        log.warning("the proof of this pod's life is lost, stopping handlers")
+        self._tell(self._on_fence)
+        while self._unproven and self._running() > 0:
+            if self._clock.monotonic() >= until:
+                log.error("handlers still run, ending the process", running=self._running())
+                os._exit(EXIT_FENCED)
+            self._stopping.wait(0.01)
+
+    def life_proven(self) -> None:
+        self._unproven = False
+
     def lease_lost(self) -> bool:
-        return self._fenced or self._clock.monotonic() >= self._soft_limit
+        return self._fenced or self._unproven or self._clock.monotonic() >= self._soft_limit
 
     @property
     def _soft_limit(self) -> float:
@@ -110,10 +127,13 @@ class Heartbeat:
 
     def make(self) -> Beat:
         assert self._key is not None
-        return Beat(self._key, self._running(), self._progress())
+        for report in self._progress():
+            self._untold[report.step_id, report.fence] = report
+        return Beat(self._key, self._running(), tuple(self._untold.values()))
 
     def answered(self, reply: BeatReply, sent_at: float) -> None:
         self._hurried = False
+        self._untold.clear()
         if not reply.alive:
             # The lease stays as old as it is: whatever still runs has until the hard limit.
             if not self._dead:

@@ -166,6 +166,7 @@ class Leader:
             self.term = leadership.term
             self._writer.leading = True
             self._retention.start(me.key, leadership.term, self.stir)
+            self.stir()  # who joined meanwhile told the leader before
             log.info("leading", term=leadership.term)
             hit("leader.elected")
 

@@ -18,6 +18,7 @@ from fleetq_server.core.names import (
 from fleetq_server.errors import InvalidArgument
 from fleetq_server.model import (
     DEFAULT_RETRY,
+    EVENT_TYPES,
     NO_METADATA,
     Attempt,
     Cause,
@@ -172,7 +173,14 @@ def watch(message: fleet_pb.WatchEventsRequest) -> tuple[int | None, frozenset[s
     fields.count("types", message.types, least=0)
     if message.after < 0:
         raise InvalidArgument("after", "must not be negative")
+    fields.each("types", message.types, _event_type)
     return message.after if message.HasField("after") else None, frozenset(message.types)
+
+
+def _event_type(name: str) -> str:
+    if name not in EVENT_TYPES:
+        raise InvalidArgument("", f"{name[:32]!r} is no type of event")
+    return name
 
 
 def _state(number: int) -> StepState:

@@ -1,6 +1,8 @@
 """FleetService: looks at the fleet and steers it."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -16,6 +18,7 @@ from fleetq_server.rpc import convert, fields, paging
 Context = grpc.aio.ServicerContext[Any, Any]
 
 MAX_WATCHERS = 64
+AFTER_KEY = "fleetq-after"
 DEFAULT_LIMIT = 1000  # of RedriveSteps and PurgeSteps
 
 
@@ -82,8 +85,12 @@ class FleetService(FleetServiceServicer):
     async def PurgeSteps(
         self, request: pb.PurgeStepsRequest, context: Context
     ) -> pb.PurgeStepsResponse:
-        wanted, limit = convert.dead_filter(request.filter), request.limit or DEFAULT_LIMIT
-        step_ids = await self._dead.purge(wanted, limit=limit, dry_run=request.dry_run)
+        step_ids = await self._dead.purge(
+            convert.dead_filter(request.filter),
+            limit=request.limit or DEFAULT_LIMIT,
+            dry_run=request.dry_run,
+            request_id=request.request_id or None,
+        )
         return pb.PurgeStepsResponse(step_ids=map(str, step_ids))
 
     async def WatchEvents(
@@ -94,7 +101,26 @@ class FleetService(FleetServiceServicer):
             raise Overloaded(f"{MAX_WATCHERS} watchers at this pod already", retry_after=5.0)
         self._watchers += 1
         try:
-            async for event in self._fleet.watch(after, types):
-                yield pb.WatchEventsResponse(event=convert.event(event))
+            if after is None:
+                after = await self._fleet.newest_event()
+            if await _announced(after, context):
+                async for event in self._fleet.watch(after, types):
+                    yield pb.WatchEventsResponse(event=convert.event(event))
         finally:
             self._watchers -= 1
+
+
+async def _announced(after: int, context: Context) -> bool:
+    """False: the caller is gone already."""
+    # Never broken off half-way, as by a drain: grpc.aio would send it again with the status, fail
+    # at that, and answer nothing.
+    sending = asyncio.ensure_future(context.send_initial_metadata(((AFTER_KEY, str(after)),)))
+    try:
+        await asyncio.shield(sending)
+    except asyncio.CancelledError:
+        with suppress(grpc.aio.InternalError):
+            await sending
+        raise
+    except grpc.aio.InternalError:
+        return False
+    return True

@@ -45,7 +45,10 @@ _levels = logging.getLogger(__name__)
 class CallGuard(_Interceptor):
     """Stands around every call of FLEET-Q's own services."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, innermost: bool = False) -> None:
+        """`innermost`: no other interceptor stands behind it that might answer each call
+        differently, so what to do with a method need be found out only once."""
+        self._known: dict[str, _Handler] | None = {} if innermost else None
         self._draining = self._closed = False
         self._waits: set[asyncio.Task[Any]] = set()
         self._running = 0
@@ -72,15 +75,22 @@ class CallGuard(_Interceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> _Handler:
         method = handler_call_details.method
+        if self._known is not None and method in self._known:
+            return self._known[method]
         try:
             handler = await continuation(handler_call_details)
         except Exception as error:  # an inner interceptor's
             return grpc.unary_unary_rpc_method_handler(self._refusing(method, error))
         if handler is None or not method.startswith(PREFIX):
             return handler
-        if handler.unary_stream:
-            return grpc.unary_stream_rpc_method_handler(self._stream(method, handler))
-        return grpc.unary_unary_rpc_method_handler(self._unary(method, handler))
+        guarded = (
+            grpc.unary_stream_rpc_method_handler(self._stream(method, handler))
+            if handler.unary_stream
+            else grpc.unary_unary_rpc_method_handler(self._unary(method, handler))
+        )
+        if self._known is not None:
+            self._known[method] = guarded
+        return guarded
 
     def _refusing(self, method: str, error: Exception) -> _Function:
         async def call(_raw: bytes, context: _Context) -> bytes:

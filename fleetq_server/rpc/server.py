@@ -80,7 +80,7 @@ class RpcServer:
         self._core = core
         self._listen = listen
         self._reflection = reflection
-        self._guard = CallGuard()
+        self._guard = CallGuard(innermost=not interceptors)
         self._interceptors = (self._guard, *interceptors)
         self._health = HealthServicer()
         self._server: grpc.aio.Server | None = None

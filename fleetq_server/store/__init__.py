@@ -1,8 +1,10 @@
 """Opening a store by its URL."""
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from random import Random
+from types import ModuleType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -29,12 +31,39 @@ def sqlite_path(url: str) -> Path:
     return Path(unquote(parts.path[1:]))
 
 
-def _open_sqlite(url: str, *, faults: str = "", **options: Any) -> Store:
+def _open_sqlite(url: str, *, faults: str = "", silence: float = 0.0, **options: Any) -> Store:
+    del silence  # a lock of the kernel is proof at any time
+    path = sqlite_path(url)
+    if not path.parent.is_dir():
+        raise ConfigError(f"store {url!r}: there is no directory {str(path.parent)!r}; make it")
     vfs = faultvfs.install(Path(faults)) if faults else None
-    return SqliteStore(sqlite_path(url), vfs=vfs, **options)
+    return SqliteStore(path, vfs=vfs, **options)
 
 
-OPENERS: dict[str, Opener] = {"sqlite": _open_sqlite}
+def is_postgres(url: str) -> bool:
+    return url.partition(":")[0] in ("postgresql", "postgres")
+
+
+def _postgres() -> ModuleType:
+    """The driver is an extra."""
+    try:
+        return import_module("fleetq_server.store.postgres")
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"a postgresql:// store needs {error.name}: pip install 'pytest-fleetq[postgres]'"
+        ) from error
+
+
+def _open_postgres(url: str, **options: Any) -> Store:
+    store: Store = _postgres().PostgresStore(url, **options)
+    return store
+
+
+OPENERS: dict[str, Opener] = {
+    "sqlite": _open_sqlite,
+    "postgresql": _open_postgres,
+    "postgres": _open_postgres,
+}
 
 
 def open_store(
@@ -60,11 +89,15 @@ def open_store(
 
 
 def open_reader(url: str) -> Reader:
-    """A read-only view of an existing SQLite store, for tools beside the fleet.
+    """A read-only view of an existing store, for tools beside the fleet.
 
     Raises:
         ConfigError: the URL is malformed or there is no such store.
+        StoreUnavailable: the server cannot be reached.
     """
+    if is_postgres(url):
+        reader: Reader = _postgres().PostgresReader(url)
+        return reader
     path = sqlite_path(url)
     if not path.exists():
         raise ConfigError(

@@ -39,7 +39,7 @@ from fleetq_server.model import (
 
 
 class Submit(NamedTuple):
-    """All or none. → list[Submitted], in order; IdempotencyConflict.
+    """All or none; of no steps, nothing. → list[Submitted], in order; IdempotencyConflict.
 
     The same `request_id` with the same content gives the first answer again.
     """
@@ -180,11 +180,13 @@ class Redrive(NamedTuple):
 
 
 class Purge(NamedTuple):
-    """Deletes DLQ entries and their steps. → list[StepId]"""
+    """Deletes DLQ entries and their steps, oldest first. → list[StepId]; `dry_run` changes
+    nothing. The same request_id gives the same answer."""
 
     filter: DeadFilter
     limit: int = 1000
     dry_run: bool = False
+    request_id: str | None = None
 
 
 class Prune(NamedTuple):
@@ -234,9 +236,26 @@ class Applied:
     ended: list[StepId] = field(default_factory=list)  # steps now in a terminal state
     cancelling: list[str] = field(default_factory=list)  # holder ids to be told of a cancel
     made_ready: bool = False  # some step became claimable
-    grants: list[tuple["StandingClaim", list[Claim]]] = field(default_factory=list)
+    grants: list[tuple["StandingClaim", "Taken"]] = field(default_factory=list)
     left_ready: bool = False  # … and some may be so still, for other pods
     next_due: float | None = None  # run_at of the next SCHEDULED step
+
+
+class Taken:
+    """What a standing claim took. The claims are made when they are first asked for, which need
+    not be in the thread that is about to wait for the disk."""
+
+    __slots__ = ("_claims", "_make", "count")
+
+    def __init__(self, count: int, make: Callable[[], list[Claim]]) -> None:
+        self.count = count
+        self._make = make
+        self._claims: list[Claim] | None = None
+
+    def claims(self) -> list[Claim]:
+        if self._claims is None:
+            self._claims = self._make()
+        return self._claims
 
 
 class Reader(Protocol):
@@ -289,9 +308,17 @@ class Store(Protocol):
     """One open store. Not shared between threads: see GroupWriter."""
 
     def apply(
-        self, ops: Sequence[Op], standing: Sequence["StandingClaim"] = (), now: float | None = None
+        self,
+        ops: Sequence[Op],
+        standing: Sequence["StandingClaim"] = (),
+        now: float | None = None,
+        *,
+        committing: Callable[[Applied], None] = lambda _applied: None,
     ) -> Applied:
         """Runs all ops in one transaction, then lets each standing claim take what is ready.
+
+        `committing` is called just before the commit, which takes long enough to prepare for what
+        comes after it. None of it counts before this method has returned.
 
         Raises StoreUnavailable when nothing of it was written, or when that is not known.
         """
@@ -332,7 +359,7 @@ class StandingClaim(Protocol):
         """The claim to try now, or None if there is no capacity. In the writer thread."""
         ...
 
-    def granted(self, claims: list[Claim]) -> None:
+    def granted(self, taken: Taken) -> None:
         """The claims are committed. In the writer thread."""
         ...
 
@@ -347,6 +374,12 @@ class Presence(Protocol):
 
     def hold(self, holder_id: str) -> None:
         """From now on this process lives as `holder_id`."""
+        ...
+
+    def guard(self, unproven: Callable[[float], None], proven: Callable[[], None]) -> None:
+        """For a proof that can get lost while the process lives: `unproven` is called, in some
+        thread, with the monotonic time from which on others may take it for dead; `proven` when
+        it is proven again."""
         ...
 
     def proven_dead(self, holder_id: str) -> bool:

@@ -19,7 +19,8 @@ import psutil
 
 from fleetq_server.client import Client
 from fleetq_server.model import Event, Holder, HolderStatus, Step, StepId
-from fleetq_server.store.sqlite import SqliteReader
+from fleetq_server.store import open_reader
+from fleetq_server.store.base import Reader
 from tests.cluster.launch import Launcher, Process
 
 HANDLERS = "tests.cluster.handlers"
@@ -114,16 +115,16 @@ class Pod:
 class Pods:
     """A fleet over one new store in one directory."""
 
-    def __init__(self, directory: Path, launch: Launcher) -> None:
+    def __init__(self, directory: Path, launch: Launcher, url: str | None = None) -> None:
         self.directory = directory
         self._launch = launch
         self.store = directory / "fleet.db"
-        self.url = f"sqlite:///{self.store}"
+        self.url = url or f"sqlite:///{self.store}"
         self.journal = directory / "journal"
         self.until = directory / "go-on"
         self.all: list[Pod] = []
         self._clients: list[Client] = []
-        self._reader: SqliteReader | None = None
+        self._reader: Reader | None = None
 
     # --- pods ---
 
@@ -182,9 +183,9 @@ class Pods:
     # --- the store ---
 
     @property
-    def reader(self) -> SqliteReader:
+    def reader(self) -> Reader:
         if self._reader is None:
-            self._reader = SqliteReader(self.store)
+            self._reader = open_reader(self.url)
         return self._reader
 
     def close_reader(self) -> None:
@@ -292,7 +293,7 @@ class Pods:
             pod.await_nothing_left()
 
     def _check_store(self) -> None:
-        if not self.store.exists():
+        if self.url.startswith("sqlite:") and not self.store.exists():
             return
         audit = self.reader.audit()
         self.reader.close()

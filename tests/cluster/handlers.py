@@ -82,7 +82,7 @@ def deaf(ctx: Context) -> None:
 async def tick(ctx: Context) -> None:
     while not may_go_on(ctx):
         tell(ctx, "tick")
-        await asyncio.sleep(GLANCE)
+        await asyncio.sleep(ctx.json().get("pause", GLANCE))
     tell(ctx, "ended")
 
 

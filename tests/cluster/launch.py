@@ -44,8 +44,8 @@ def environment() -> dict[str, str]:
 class Command:
     """`python -m fleetq_server.cli.main serve …`"""
 
-    def __init__(self, arguments: Sequence[str], log: Path) -> None:
-        command = [sys.executable, "-m", "fleetq_server.cli.main", "serve", *arguments]
+    def __init__(self, arguments: Sequence[str], log: Path, prefix: Sequence[str] = ()) -> None:
+        command = [*prefix, sys.executable, "-m", "fleetq_server.cli.main", "serve", *arguments]
         with log.open("wb") as stderr:
             self._process = subprocess.Popen(
                 command,

@@ -161,12 +161,12 @@ def test_a_worker_asking_while_a_pod_begins_to_drain_is_sent_away(pods: Pods) ->
     pod = pods.start("", faults=control)
     client = pods.client(pod)
     holder = new_holder()
-    client.beat(holder)
     control.write_text('{"failpoints": "store.before_commit=delay:0.5"}')
     pods.await_beats(pod, 2)
     with ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(client.claim_steps, holder, kinds=KINDS, wait=20)
-        client.stats()  # answered after the other call has come in
+        # Known by one transaction, it claims in the next, for which the writer takes half a second.
+        until(lambda: holder in {h.holder_id for h in pods.holders()}, "the worker is known")
         pod.ask_to_end()
         assert waiting.result(10).draining
     assert pod.exit_status() == 0

@@ -2,14 +2,15 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import grpc.aio
 import pytest
 
 from fleetq_server.client import AsyncClient, Client, Grant, StepsFailed, Worker
 from fleetq_server.core.context import Context
-from fleetq_server.errors import IdempotencyConflict, InvalidArgument, NotFound
+from fleetq_server.errors import ClientClosed, IdempotencyConflict, InvalidArgument, NotFound
 from fleetq_server.model import (
     Cause,
     Completion,
@@ -20,6 +21,8 @@ from fleetq_server.model import (
     StepState,
     Verdict,
 )
+from fleetq_server.pb.fleet_service_pb2 import WatchEventsRequest, WatchEventsResponse
+from fleetq_server.pb.fleet_service_pb2_grpc import FleetServiceStub
 from tests.cluster.real_pod import BOUND, RealPod, real_pod
 
 HOLDER = "test-holder-1"
@@ -127,6 +130,21 @@ async def test_events_of_the_past_and_of_the_moment(client: AsyncClient) -> None
     await following.aclose()
 
 
+async def test_events_from_now_on_begin_behind_the_newest(
+    pod: RealPod, client: AsyncClient
+) -> None:
+    newest = [event.seq async for event in client.events(after=0, quiet=0.3)][-1]
+    async with grpc.aio.insecure_channel(pod.address) as channel:
+        stream = FleetServiceStub(channel).WatchEvents(WatchEventsRequest(types=["paused"]))
+        told = dict(tuple(await asyncio.wait_for(stream.initial_metadata(), BOUND) or ()))
+        assert int(told["fleetq-after"]) >= newest
+        await client.pause("watched")
+        message = await asyncio.wait_for(stream.read(), BOUND)
+        assert isinstance(message, WatchEventsResponse)
+        assert (message.event.queue, message.event.type) == ("watched", "paused")
+        stream.cancel()
+
+
 async def test_claims_by_hand(client: AsyncClient) -> None:
     step = await client.submit_one("by-hand", b"\x00\xff", metadata={"a": "b"})
 
@@ -146,6 +164,12 @@ async def test_claims_by_hand(client: AsyncClient) -> None:
     assert await client.complete_steps(done) == [Verdict.OK]
     assert (await client.release_steps([mine]))[0].lost
     assert (await client.wait([step], timeout=0))[step].value == 42
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(BOUND):
+        while not condition():
+            await asyncio.sleep(0.01)
 
 
 async def working(worker: Worker) -> "asyncio.Task[None]":
@@ -214,6 +238,59 @@ async def test_a_cancelled_step_is_stopped_where_it_runs(client: AsyncClient) ->
     assert result[step].state is StepState.CANCELLED
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_progress_of_a_heartbeat_that_failed_is_told_by_the_next(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    started, report, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def talk(context: Context) -> None:
+        started.set()
+        await report.wait()
+        context.progress("half")
+        await go_on.wait()
+
+    def failed() -> int:
+        return sum(message.startswith("heartbeat failed") for message in caplog.messages)
+
+    flags = ("--heartbeat-interval-seconds", "0.2", "--dead-pod-threshold-seconds", "30")
+    with real_pod(tmp_path, *flags) as pod:
+        async with AsyncClient(pod.address) as client:
+            worker = client.worker({"talk": talk})
+            running = await working(worker)
+            step = await client.submit_one("talk")
+            await asyncio.wait_for(started.wait(), BOUND)
+            pod.stop()
+            report.set()
+            await until(lambda: failed() >= 2)  # the second was made after the report
+            pod.go_on()
+            async with asyncio.timeout(BOUND):
+                while (await client.get(step)).progress != b'"half"':
+                    await asyncio.sleep(0.01)
+            go_on.set()
+            assert (await client.wait([step], timeout=BOUND))[step].ok
+            worker.drain()
+            await asyncio.wait_for(running, BOUND)
+
+
+async def test_with_its_client_closed_nothing_waits_or_repeats_any_more(pod: RealPod) -> None:
+    client = AsyncClient(pod.address)
+    started = asyncio.Event()
+
+    async def endless(context: Context) -> None:
+        started.set()
+        await asyncio.Event().wait()
+
+    running = await working(client.worker({"left-behind": endless}))
+    step = await client.submit_one("left-behind")
+    await asyncio.wait_for(started.wait(), BOUND)
+    waiting = asyncio.create_task(client.wait([step], timeout=10 * BOUND))
+    await asyncio.sleep(0)
+    await client.close()
+    for task in (waiting, running):
+        with pytest.raises(ClientClosed):
+            await asyncio.wait_for(task, BOUND)
 
 
 async def test_a_worker_cut_off_stops_its_handlers_before_others_may_start(tmp_path: Path) -> None:

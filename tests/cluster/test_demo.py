@@ -112,6 +112,13 @@ def test_wrong_usage_is_refused(words: tuple[str, ...]) -> None:
 # --- the end comes early ----------------------------------------------------------------------
 
 
+def is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 class Early:
     """A demonstration that will not end by itself: half of its files are too large."""
 
@@ -191,9 +198,12 @@ def test_an_interrupt_leaves_no_process_and_no_file(
 
 def test_pods_end_with_a_demonstration_that_is_killed(early: Early) -> None:
     early.await_line("fleet hashes")
+    pods = early.others()
+    assert len(pods) >= 3
     early.process.kill()
     early.process.wait(ENDS_WITHIN)
     until(lambda: not early.others(), "no pod outlives the demonstration")
+    assert not [pid for pid in pods if is_running(pid)]
 
 
 def test_a_pod_that_cannot_start_says_why(tmp_path: Path) -> None:

@@ -104,14 +104,19 @@ def test_dead_pods_are_told_of_and_their_wal_is_not_touched(pods: Pods) -> None:
 def test_a_stopped_pod_is_found_silent(pods: Pods) -> None:
     pod = pods.start()
     pods.leader()
+    assert examine(pods.store)[1]["heartbeats"]["level"] == "ok"
     os.kill(pod.pid, signal.SIGSTOP)
     try:
-        until(
-            lambda: examine(pods.store)[1]["heartbeats"]["level"] == "warning",
-            "a warning of its silence",
-        )
+        code, checks = until(lambda: warned(pods.store), "a warning of its silence")
     finally:
         os.kill(pod.pid, signal.SIGCONT)
+    assert (code, not_ok(checks)) == (0, {"heartbeats": "warning"})
+    assert pod.id[:8] in checks["heartbeats"]["finding"]
+
+
+def warned(store: Path) -> tuple[int, dict[str, dict[str, str]]] | None:
+    code, checks = examine(store)
+    return (code, checks) if not_ok(checks) else None
 
 
 def test_files_of_the_dead_are_counted(store: Path) -> None:

@@ -206,12 +206,40 @@ def test_a_process_handler_that_takes_its_process_down_fails_and_is_retried(pods
     cured = client.submit_one("process-exit", pods.payload(succeed_at=2), retry=SWIFT)
     hopeless = client.submit_one("process-exit", pods.payload(succeed_at=99), retry=SWIFT)
     result = client.wait([cured, hopeless], timeout=20)
-    assert result[hopeless].cause is Cause.CRASHED
-    assert result[cured].value == 2 or result[cured].cause is Cause.CRASHED
-    assert 2 <= len(pods.told("started", hopeless)) <= 3
+    assert (result[hopeless].cause, result[hopeless].attempt) == (Cause.CRASHED, 3)
+    assert (result[cured].value, result[cured].attempt) == (2, 2)
+    assert len(pods.told("started", hopeless)) == 3
     pods.go_on()
     after = client.submit_one("process-hold", pods.payload())
     client.wait([after], timeout=10, strict=True)
+
+
+def test_a_process_that_dies_takes_no_other_step_with_it(pods: Pods) -> None:
+    client = pods.client(pods.start(PROCESS, process_workers=2))
+    beside = client.submit_one("process-hold", pods.payload(), retry=ONCE)
+    pods.await_told("started", beside)
+    dying = client.submit_one("process-exit", pods.payload(succeed_at=99), retry=SWIFT)
+    queued = client.submit("process-exit", [pods.payload(succeed_at=1)] * 6, retry=ONCE)
+    result = client.wait([dying, *queued], timeout=20)
+    assert (result[dying].cause, result[dying].attempt) == (Cause.CRASHED, 3)
+    assert [result[step].ok for step in queued] == [True] * 6
+    pods.go_on()
+    client.wait([beside], timeout=10, strict=True)
+    assert pods.tells_of(beside) == [("started", 1), ("ended", 1)]
+
+
+def test_a_process_that_is_ended_takes_no_other_step_with_it(pods: Pods) -> None:
+    client = pods.client(pods.start(PROCESS, process_workers=2))
+    beside, meant = client.submit("process-hold", [pods.payload()] * 2)
+    pods.await_told("started", beside)
+    pods.await_told("started", meant)
+    behind = client.submit_one("process-hold", pods.payload())
+    client.cancel([meant])
+    assert client.wait([meant], timeout=10)[meant].state is StepState.CANCELLED
+    pods.await_told("started", behind)
+    pods.go_on()
+    client.wait([beside, behind], timeout=10, strict=True)
+    assert pods.tells_of(beside) == [("started", 1), ("ended", 1)]
 
 
 def test_a_killed_pod_leaves_no_pool_process_behind(pods: Pods) -> None:

@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from fleetq_server.model import HolderStatus, StepState
+from fleetq_server.store.sqlite.faultvfs import give_orders
 from tests.cluster.fleet import Pod, Pods, until
 from tests.cluster.launch import Command, Launcher
 
@@ -112,8 +113,8 @@ def test_a_draining_leader_hands_over(pods: Pods) -> None:
     assert not pods.events("pod_dead")
 
 
-def test_a_pod_that_cannot_leave_in_good_order_still_ends(pods: Pods) -> None:
-    pod = pods.start(shutdown_grace_seconds=1)
+def test_a_store_that_hangs_does_not_use_up_the_grace(pods: Pods) -> None:
+    pod = pods.start(shutdown_grace_seconds=300)
     step = pods.client(pod).submit_one("note", pods.payload())
     pods.client(pod).wait([step], timeout=10, strict=True)
     with pods.cut_off():
@@ -125,12 +126,43 @@ def test_a_pod_that_cannot_leave_in_good_order_still_ends(pods: Pods) -> None:
     until(lambda: not [f for f in pods.leftovers() if survivor.id not in f], "old files removed")
 
 
+def test_handlers_without_a_lease_do_not_use_up_the_grace(pods: Pods) -> None:
+    pod = pods.start(shutdown_grace_seconds=300, dead_pod_threshold_seconds=2.5)
+    step = pods.client(pod).submit_one("hold", pods.payload())
+    pods.await_told("started", step)
+    with pods.cut_off():
+        pod.ask_to_end()
+        assert pod.exit_status() == 75
+    assert pods.tells_of(step) == [("started", 1), ("cancelled", 1)]
+
+
+def test_a_slow_store_gets_the_time_it_takes(pods: Pods) -> None:
+    control = pods.directory / "faults"
+    pod = pods.start(shutdown_grace_seconds=300, faults=control)
+    step = pods.client(pod).submit_one("hold", pods.payload())
+    pods.await_told("started", step)
+    give_orders(control, slow_sync=0.3)
+    pod.ask_to_end()
+    await_draining(pod)
+    pods.go_on()
+    assert pod.exit_status() == 0
+    assert pods.step(step).state is StepState.COMPLETED
+    assert pods.holder_of(pod).status is HolderStatus.GONE
+
+
 def test_a_pod_that_cannot_start_leaves_nothing_behind(pods: Pods) -> None:
     first = pods.start("")
     second = pods.spawn("", listen=first.address)
-    assert second.exit_status() not in (0, None)
-    assert "in use" in second.tail()
+    assert second.exit_status() == 2
+    (line,) = second.tail().splitlines()
+    assert line.startswith(f"fleetq: listen={first.address}: in use")
     assert {name.partition(".")[0] for name in pods.leftovers()} == {first.id}
+
+
+def test_a_queue_that_cannot_be_is_refused(pods: Pods) -> None:
+    pod = pods.spawn(queues="mail,No Queue")
+    assert pod.exit_status() == 2
+    assert pod.tail().startswith("fleetq: queues: 'No Queue' is no queue name")
 
 
 def test_log_lines_say_whose_they_are(pods: Pods) -> None:

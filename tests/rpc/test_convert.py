@@ -250,6 +250,7 @@ def test_a_step_that_cannot_be_understood_is_named(field: str, message: step_pb2
         ("filter.step_ids", convert.dead_filter, InTheDlq(step_ids=["1"] * 10_001)),
         ("filter.died_after", convert.dead_filter, InTheDlq(died_after={"seconds": -1})),
         ("after", convert.watch, fleet_pb.WatchEventsRequest(after=-1)),
+        ("types[1]", convert.watch, fleet_pb.WatchEventsRequest(types=["dead", "ded"])),
     ],
 )
 def test_a_request_that_cannot_be_understood_is_named(field: str, read: Any, message: Any) -> None:

@@ -173,8 +173,9 @@ async def test_a_call_ends_when_its_caller_is_gone() -> None:
         call = pod.steps.WaitSteps(step_pb.WaitStepsRequest())
         waiting = asyncio.ensure_future(call)
         await asyncio.wait_for(patient.begun.wait(), BOUND)
+        assert not patient.ended.is_set()
         waiting.cancel()
-        await asyncio.wait_for(patient.ended.wait(), BOUND)
+        assert await asyncio.wait_for(patient.ended.wait(), BOUND)
 
 
 async def test_an_error_ends_a_stream_with_its_reason() -> None:
@@ -191,8 +192,9 @@ async def test_a_stream_ends_when_its_reader_is_gone() -> None:
         stream = pod.fleet.WatchEvents(fleet_pb.WatchEventsRequest())
         await stream.read()
         await asyncio.wait_for(patient.begun.wait(), BOUND)
+        assert not patient.ended.is_set()
         stream.cancel()
-        await asyncio.wait_for(patient.ended.wait(), BOUND)
+        assert await asyncio.wait_for(patient.ended.wait(), BOUND)
 
 
 async def test_a_draining_pod_sends_those_who_wait_to_others() -> None:

@@ -32,7 +32,7 @@ def test_a_token_of_another_filter_is_refused(
     one: paging.Filter, other: paging.Filter, last: StepId
 ) -> None:
     assume((type(one), one) != (type(other), other))
-    refused(other, paging.make_token(one, last))
+    assert_refused(other, paging.make_token(one, last))
 
 
 @given(values.step_ids, st.data())
@@ -42,15 +42,15 @@ def test_a_mangled_token_is_refused(last: StepId, data: st.DataObject) -> None:
     cut = data.draw(st.integers(at, len(token)))
     mangled = token[:at] + data.draw(st.text(max_size=3)) + token[cut:]
     assume(mangled not in ("", token))
-    refused(ALL, mangled)
+    assert_refused(ALL, mangled)
 
 
 @given(st.text(min_size=1, max_size=64))
 def test_anything_else_is_no_token(token: str) -> None:
-    refused(ALL, token)
+    assert_refused(ALL, token)
 
 
-def refused(wanted: paging.Filter, token: str) -> None:
+def assert_refused(wanted: paging.Filter, token: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         paging.read_token(wanted, token)
     assert caught.value.field == "page_token"
@@ -67,7 +67,7 @@ def test_every_pod_makes_the_same_token() -> None:
 
 
 def test_a_filter_of_one_listing_is_not_that_of_the_other() -> None:
-    refused(DeadFilter(), paging.make_token(StepFilter(), StepId(1)))
+    assert_refused(DeadFilter(), paging.make_token(StepFilter(), StepId(1)))
 
 
 @pytest.mark.parametrize(("asked", "given"), [(0, 50), (1, 1), (1000, 1000), (1001, 1000)])

@@ -12,6 +12,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from structlog.testing import capture_logs
 
 from fleetq_server.core.claim import Grant
 from fleetq_server.errors import ConfigError, InvalidArgument
@@ -63,6 +64,9 @@ class FakeCore(SimpleNamespace):
     async def wait(self, step_ids: Any, *_: Any) -> list[Ended]:
         done, large = StepState.COMPLETED, Result(LARGE, json=False)
         return [Ended(step_id, done, large, None, None, None, 1) for step_id in step_ids]
+
+    async def newest_event(self) -> int:
+        return 0
 
     async def watch(self, *_: Any) -> AsyncIterator[Event]:
         yield Event(1, 1.0, "submitted", None, None, None, (), {})
@@ -166,6 +170,19 @@ async def test_watchers_are_bounded_and_make_room_when_they_leave() -> None:
         async with asyncio.timeout(BOUND):
             while not await _may_watch(stub):
                 pass
+
+
+async def test_a_watcher_that_leaves_at_once_is_no_failure() -> None:
+    async with serving() as (_, channel):
+        stub = FleetServiceStub(channel)
+        with capture_logs() as lines:
+            for number in range(200):
+                call = stub.WatchEvents(fleet_pb.WatchEventsRequest())
+                for _ in range(number % 12):  # each a little further on its way
+                    await asyncio.sleep(0)
+                call.cancel()
+            await stub.WatchEvents(fleet_pb.WatchEventsRequest()).read()
+    assert [line for line in lines if line["event"] == "rpc failed"] == []
 
 
 async def _may_watch(stub: FleetServiceStub) -> bool:

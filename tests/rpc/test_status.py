@@ -15,6 +15,7 @@ from fleetq_server.rpc import status
 NEVER_SENT = {
     errors.FleetError,
     errors.NoPodReachable,
+    errors.ClientClosed,
     errors.DeadlineExceeded,
     errors.ConfigError,
     errors.StoreRefused,

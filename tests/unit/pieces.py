@@ -23,10 +23,15 @@ class CountingStore(SqliteStore):
         self.groups: list[list[type[Op]]] = []
 
     def apply(
-        self, ops: Sequence[Op], standing: Sequence[StandingClaim] = (), now: float | None = None
+        self,
+        ops: Sequence[Op],
+        standing: Sequence[StandingClaim] = (),
+        now: float | None = None,
+        *,
+        committing: Callable[[Applied], None] = lambda _applied: None,
     ) -> Applied:
         self.groups.append([type(op) for op in ops])
-        return super().apply(ops, standing, now)
+        return super().apply(ops, standing, now, committing=committing)
 
 
 class Bench:

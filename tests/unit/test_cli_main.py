@@ -44,6 +44,7 @@ def test_help_tells_of_every_command_and_exit_code_without_importing_grpc() -> N
     assert done.returncode == 0, done.stderr
     for name in BUILT_IN:
         assert f"  {name} " in done.stdout
+    assert "Watch a running fleet" in done.stdout, "and of those of other distributions"
     for exit_code in ("0  ", "1  ", "2  ", "3  ", "4  ", "130"):
         assert f"  {exit_code}" in done.stdout
 

@@ -89,7 +89,9 @@ async def test_a_fleet_that_fails_half_way_is_told_with_what_was_done() -> None:
     stdin = lines(*({"kind": "k", "payload": "x" * 1000} for _ in range(1500)))
     done = await submit(fake, "-", stdin=stdin)
     assert done.exit_code == 3
-    assert f"{len(fake.taken)} steps submitted" in done.stderr
+    taken = len(fake.taken)
+    assert f"{taken} steps submitted" in done.stderr
+    assert f"standard input: lines {taken + 1} to " in done.stderr, "those of one request"
     assert "disk full" in done.stderr.splitlines()[-1]
 
 
@@ -102,3 +104,16 @@ async def test_one_step_by_flags_and_its_end() -> None:
     done = await submit(fake, *args)
     assert done.exit_code == 0
     assert done.stdout == "2\n"
+    done = await submit(fake, *args)
+    assert "--payload: step 3 has not ended" in done.stderr
+
+
+async def test_json_tells_of_each_line_that_was_not_acknowledged() -> None:
+    fake = FakeSteps(lambda steps: StoreUnavailable("disk full", 60.0))
+    done = await submit(fake, "-", "--json", stdin=lines({"kind": "a"}, {"kind": "b"}))
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(each["line"], each["error"]["type"]) for each in told] == [
+        (1, "StoreUnavailable"),
+        (2, "StoreUnavailable"),
+    ]
+    assert done.exit_code == 3

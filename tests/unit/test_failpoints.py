@@ -41,6 +41,22 @@ def test_the_nth_hit_only() -> None:
     failpoints.hit(NAME)
 
 
+def test_a_point_that_stays_armed_goes_on_counting_when_others_change() -> None:
+    failpoints.arm_only({"one": f"{NAME}=raise@2", "two": "pod.ready=raise"})
+    failpoints.hit(NAME)
+    failpoints.arm_only({"one": f"{NAME}=raise@2", "three": "leader.elected=raise"})
+    failpoints.hit("pod.ready")
+    with pytest.raises(OSError, match=NAME):
+        failpoints.hit(NAME)
+    failpoints.arm_only({"four": f"{NAME}=raise@2"})
+    failpoints.hit(NAME)
+    with pytest.raises(OSError, match=NAME):
+        failpoints.hit(NAME)
+    with pytest.raises(ConfigError, match="nonsense"):
+        failpoints.arm_only({"five": "nonsense"})
+    failpoints.disarm()
+
+
 def test_delay_blocks_for_the_given_seconds() -> None:
     failpoints.arm("pod.ready=delay:0.02")
     before = time.monotonic()

@@ -75,6 +75,30 @@ def test_an_unrelated_order_does_not_disturb_a_wrong_clock(control: Path) -> Non
     assert clock.now() - true.now() == pytest.approx(10)
 
 
+def test_a_clock_that_drifts_keeps_what_it_gained_when_it_jumps_too(control: Path) -> None:
+    true = ManualClock()
+    clock = FaultyClock(true, control)
+    order(control, clock_rate=2)
+    clock.now()
+    true.advance(10)
+    order(control, clock_rate=2, clock_jump=60)
+    assert clock.now() - true.now() == pytest.approx(70)
+    order(control, clock_rate=2, clock_freeze=True)
+    frozen = clock.now()
+    true.advance(10)
+    assert clock.now() == frozen == pytest.approx(true.now())
+
+
+def test_the_same_order_by_somebody_else_begins_anew(control: Path) -> None:
+    true = ManualClock()
+    clock = FaultyClock(true, control)
+    for who in ("one", "two"):
+        order(control, clock_rate=2, injections={who: {"clock_rate": 2}})
+        assert clock.now() == true.now()
+        true.advance(10)
+        assert clock.now() == true.now() + 10
+
+
 def test_what_took_effect_is_counted(control: Path) -> None:
     clock = FaultyClock(ManualClock(), control)
     clock.now()

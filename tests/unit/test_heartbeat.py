@@ -11,7 +11,7 @@ import pytest
 
 from fleetq_server.clock import ManualClock
 from fleetq_server.core.heartbeat import EXIT_FENCED, HARD_FRACTION, SOFT_FRACTION, Heartbeat
-from fleetq_server.model import BeatReply, Fence, HolderKey, StepId
+from fleetq_server.model import BeatReply, Fence, HolderKey, Progress, StepId
 
 INTERVAL, THRESHOLD = 0.01, 0.05
 ALIVE, DEAD = BeatReply(alive=True), BeatReply(alive=False)
@@ -24,6 +24,7 @@ class Lived:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.running = 0
+        self.reports: list[Progress] = []
         self.told: list[Any] = []
         self.fenced = asyncio.Event()
         self.heartbeat = Heartbeat(
@@ -31,7 +32,7 @@ class Lived:
             interval=INTERVAL,
             threshold=THRESHOLD,
             running=lambda: self.running,
-            progress=list,
+            progress=self._take_reports,
             unblock=self._tell("unblock"),
             on_fence=self.fenced.set,
             on_dead=self._tell("dead"),
@@ -42,6 +43,15 @@ class Lived:
 
     def _tell(self, what: str) -> Callable[[], None]:
         return lambda: self.told.append(what)
+
+    def _take_reports(self) -> list[Progress]:
+        taken, self.reports = self.reports, []
+        return taken
+
+    def beat(self, *reports: tuple[int, bytes]) -> dict[int, bytes]:
+        """Makes a beat after these reports of steps; gives what it carries."""
+        self.reports += [Progress(StepId(step), Fence(1), data) for step, data in reports]
+        return {report.step_id: report.data for report in self.heartbeat.make().progress}
 
     def answer(self, reply: BeatReply, sent_at: float | None = None) -> None:
         self.heartbeat.answered(reply, self.clock.monotonic() if sent_at is None else sent_at)
@@ -101,6 +111,20 @@ async def test_declared_dead_it_says_so_once_and_beats_no_more(lived: Lived) -> 
     lived.heartbeat.begin(HolderKey(2), lived.clock.monotonic())
     assert not lived.heartbeat.lease_lost()
     assert lived.heartbeat.make().holder == HolderKey(2)
+
+
+async def test_progress_travels_until_a_beat_is_answered_the_newest_only(lived: Lived) -> None:
+    assert lived.beat((1, b"a"), (2, b"a")) == {1: b"a", 2: b"a"}
+    assert lived.beat((1, b"b")) == {1: b"b", 2: b"a"}, "the first beat got no answer"
+    lived.answer(ALIVE)
+    assert lived.beat((2, b"c")) == {2: b"c"}
+
+
+async def test_a_new_incarnation_reports_nothing_of_the_old_ones_claims(lived: Lived) -> None:
+    lived.beat((1, b"a"))
+    lived.answer(DEAD)
+    lived.heartbeat.begin(HolderKey(2), lived.clock.monotonic())
+    assert lived.beat() == {}
 
 
 async def test_cancels_are_told_each_time_a_drain_once(lived: Lived) -> None:

@@ -2,41 +2,56 @@
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
+from itertools import accumulate
+from operator import itemgetter
 
 from fleetq_server.errors import LeaseLost
 from fleetq_server.model import NO_METADATA, Claim, Fence, HolderStatus, StepId
-from fleetq_server.store.base import ClaimSteps
+from fleetq_server.store.base import ClaimSteps, Taken
 from fleetq_server.store.sqlite.recovering import declare_dead, recover_some
 from fleetq_server.store.sqlite.submitting import promote_due
-from fleetq_server.store.sqlite.tx import CLAIMED, PENDING, SQL, Tx, json_ids
+from fleetq_server.store.sqlite.tx import CLAIMED, PENDING, SQL, Row, Tx, json_ids
 
 LANES_AT_ONCE = 64  # beyond this many non-empty lanes, they are served in turns
 SWEEP_LIMIT = 200
 CLAIM_BYTES = 3 * 1024 * 1024  # what one answer can carry
 
+_ID, _LANE, _PAYLOAD, _CRASHES = map(itemgetter, (0, 1, 2, -1))  # columns of `claimed`
+
 
 def claim(tx: Tx, op: ClaimSteps) -> list[Claim]:
+    return take(tx, op).claims()
+
+
+def take(tx: Tx, op: ClaimSteps) -> Taken:
     holder = _live_holder(tx, op)
     fence = _fence(tx, op)
     if op.request_id is not None:
         again = tx.run("claims_of_request", op.holder, fence)[0][0]
         if again != "[]":
-            return _read(tx, again, fence)[0]
+            return _taken(tx, tx.run("claimed", again, None), fence)
     if op.expired:
         declare_dead(tx, op.expired)
         recover_some(tx, SWEEP_LIMIT)
     promote_due(tx)
     lanes = ready_lanes(tx, op)
     if not lanes or op.limit < 1:
-        return []
-    ids: str = tx.run("pick", json.dumps(lanes), op.limit, fence)[0][0]
-    claims, doubtful = _read(tx, ids, fence, as_of_now=True)
-    if doubtful:
+        return Taken(0, list)
+    if len(lanes) == 1:
+        ids: str = tx.run("pick_from_one_lane", lanes[0], op.limit, fence)[0][0]
+    else:
+        ids = tx.run("pick", json.dumps(lanes), op.limit, fence)[0][0]
+    rows = tx.run("claimed", ids, tx.now)
+    if doubtful := _doubtful(tx, rows):
         ids = _with_one_doubtful(tx, op, lanes, fence, doubtful)
-        claims, _ = _read(tx, ids, fence, as_of_now=True)
-    tx.run("claim", fence, op.holder, tx.now, json_ids(claim.step_id for claim in claims))
-    _account(tx, claims, holder)
-    return claims
+        rows = tx.run("claimed", ids, tx.now)
+    if _cut_to_size(rows):
+        ids = json_ids(map(_ID, rows))
+    tx.run("claim", fence, op.holder, tx.now, ids)
+    _account(tx, rows, ids, holder)
+    return _taken(tx, rows, fence)
 
 
 def ready_lanes(tx: Tx, op: ClaimSteps) -> list[int]:
@@ -44,29 +59,38 @@ def ready_lanes(tx: Tx, op: ClaimSteps) -> list[int]:
     if () in (op.kinds, op.queues):
         return []
     tx.show_ready()
-    found = _lanes_above(tx, op, tx.lanes.turn)
-    if tx.lanes.turn and len(found) < LANES_AT_ONCE:
-        found = [*found, *(lane for lane in _lanes_above(tx, op, 0) if lane <= tx.lanes.turn)][
-            :LANES_AT_ONCE
-        ]
-    tx.lanes.turn = found[-1] if len(found) == LANES_AT_ONCE else 0
+    names = (*(op.kinds or ()), *(op.queues or ()))
+    found = _lanes(tx, _ready_sql("ready_lanes", op), (*names, LANES_AT_ONCE + 1))
+    if len(found) > LANES_AT_ONCE:
+        sql = _ready_sql("ready_lanes_in_turn", op)
+        found = _lanes(tx, sql, (*names, tx.lanes.turn, LANES_AT_ONCE))
+        if len(found) < LANES_AT_ONCE:
+            found += _lanes(tx, sql, (*names, 0, LANES_AT_ONCE - len(found)))
+        tx.lanes.turn = found[-1]
     return found
 
 
 def any_ready(tx: Tx) -> bool:
     """Whether any lane has PENDING steps, whoever may run them."""
-    return bool(tx.db.execute(SQL["ready_lanes"].format(wanted=""), (0, 1)).fetchall())
+    return bool(_lanes(tx, _named("ready_lanes", None, None), (1,)))
 
 
-def _lanes_above(tx: Tx, op: ClaimSteps, turn: int) -> list[int]:
-    wanted = ""
-    values: list[int | str] = [turn]
-    for column, names in (("kind", op.kinds), ("queue", op.queues)):
-        if names is not None:
-            wanted += f"AND {column} IN ({', '.join('?' * len(names))}) "
-            values.extend(names)
-    values.append(LANES_AT_ONCE)
-    return [row[0] for row in tx.db.execute(SQL["ready_lanes"].format(wanted=wanted), values)]
+def _lanes(tx: Tx, sql: str, values: Sequence[str | int]) -> list[int]:
+    return [row[0] for row in tx.db.execute(sql, values)]
+
+
+def _ready_sql(query: str, op: ClaimSteps) -> str:
+    return _named(query, op.kinds and len(op.kinds), op.queues and len(op.queues))
+
+
+@lru_cache  # also because SQLite finds a statement again faster by the very same string
+def _named(query: str, kinds: int | None, queues: int | None) -> str:
+    wanted = (("kind", kinds), ("queue", queues))
+    return SQL[query].format(
+        wanted="".join(
+            f"AND {column} IN ({', '.join('?' * count)}) " for column, count in wanted if count
+        )
+    )
 
 
 def _live_holder(tx: Tx, op: ClaimSteps) -> str:
@@ -104,66 +128,40 @@ def _doubt(tx: Tx) -> int:
     return max(1, tx.rules.max_crashes - 1)
 
 
-def _read(
-    tx: Tx, ids: str, fence: Fence, *, as_of_now: bool = False
-) -> tuple[list[Claim], list[StepId]]:
-    """Claims held already or, as of now, about to be: CLAIM_BYTES of payload, or one claim; and
-    which of their steps are doubtful."""
-    claims: list[Claim] = []
-    doubtful: list[StepId] = []
+def _doubtful(tx: Tx, rows: Sequence[Row]) -> list[StepId]:
     doubt = _doubt(tx)
-    size = 0
-    for row in tx.db.execute(SQL["claimed"], (ids,)):
-        (
-            step_id,
-            lane,
-            attempt,
-            priority,
-            timeout,
-            created_at,
-            claimed_at,
-            payload,
-            metadata,
-            key,
-            crashes,
-        ) = row
-        if crashes >= doubt:
-            doubtful.append(step_id)
-        size += len(payload)
-        if size > CLAIM_BYTES and claims:
-            break
-        queue, kind = tx.lane_name(lane)
-        if as_of_now:
-            attempt, claimed_at = attempt + 1, tx.now
+    if max(map(_CRASHES, rows), default=0) < doubt:
+        return []
+    return [StepId(_ID(row)) for row in rows if _CRASHES(row) >= doubt]
+
+
+def _cut_to_size(rows: list[Row]) -> bool:
+    """Leaves CLAIM_BYTES of payload, or one row."""
+    if sum(map(len, map(_PAYLOAD, rows))) <= CLAIM_BYTES:
+        return False
+    sizes = accumulate(map(len, map(_PAYLOAD, rows)))
+    del rows[max(1, sum(size <= CLAIM_BYTES for size in sizes)) :]
+    return True
+
+
+def _account(tx: Tx, rows: Sequence[Row], ids: str, holder: str) -> None:
+    lanes = set(map(_LANE, rows))
+    for lane in lanes:
+        here = ids if len(lanes) == 1 else [_ID(row) for row in rows if _LANE(row) == lane]
+        tx.move(lane, PENDING, CLAIMED, len(rows) if len(lanes) == 1 else len(here))
+        tx.event("claimed", here, lane, holder)
+
+
+def _taken(tx: Tx, rows: Sequence[Row], fence: Fence) -> Taken:
+    names = {lane: tx.lane_name(lane) for lane in set(map(_LANE, rows))}
+    return Taken(len(rows), partial(_claims, rows, names, fence))
+
+
+def _claims(rows: Sequence[Row], names: Mapping[int, tuple[str, str]], fence: Fence) -> list[Claim]:
+    claims: list[Claim] = []
+    for step_id, lane, payload, metadata, *rest in rows:
+        queue, kind = names[lane]
         about = json.loads(metadata) if metadata else NO_METADATA
-        claims.append(
-            Claim(
-                step_id,
-                fence,
-                kind,
-                queue,
-                payload,
-                about,
-                key,
-                attempt,
-                priority,
-                timeout,
-                created_at,
-                claimed_at,
-            )
-        )
-    return claims, doubtful
-
-
-def _account(tx: Tx, claims: list[Claim], holder: str) -> None:
-    by_lane: dict[tuple[str, str], list[int]] = {}
-    for one in claims:
-        name = (one.queue, one.kind)
-        ids = by_lane.get(name)
-        if ids is None:
-            ids = by_lane[name] = []
-        ids.append(one.step_id)
-    for (queue, kind), ids in by_lane.items():
-        lane = tx.lane(queue, kind)
-        tx.move(lane, PENDING, CLAIMED, len(ids))
-        tx.event("claimed", ids, lane, holder)
+        values = (step_id, fence, kind, queue, payload, about, *rest[:-1])
+        claims.append(tuple.__new__(Claim, values))  # half the time of Claim(*values)
+    return claims

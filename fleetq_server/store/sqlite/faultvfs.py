@@ -21,14 +21,15 @@ import os
 import signal
 import struct
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import apsw
 
-from fleetq_server.faults import count_hit
+from fleetq_server.faults import ControlFile, count_hit, givers
 
 NAME = "fleetq-faults"
 FAULTS = frozenset({"write_error", "sync_error", "disk_full", "slow_sync", "power_loss"})
@@ -41,7 +42,8 @@ def give_orders(control: Path, **faults: float) -> None:
     if unknown := faults.keys() - FAULTS:
         raise ValueError(f"no disk fault {sorted(unknown)}; known: {sorted(FAULTS)}")
     new = control.with_name(f"{control.name}.new.{os.getpid()}")
-    new.write_text(json.dumps(faults))
+    # Signed, so that the same orders given again are new ones.
+    new.write_text(json.dumps({**faults, "injections": {uuid.uuid4().hex: faults}}))
     new.replace(control)
 
 
@@ -63,24 +65,23 @@ class Orders:
 
     def __init__(self, control: Path) -> None:
         self.control = control
-        self._seen: tuple[int, int] | None = None
-        self._faults: Mapping[str, float] = {}
-        self._grown = 0
-        self._operations = 0
+        self._file = ControlFile(control)
+        self._orders: Mapping[str, Any] = {}
+        self._grown = 0  # bytes, since disk_full is in force
+        self._operations = 0  # since power_loss is
 
     def get(self, fault: str) -> float:
-        return self._read().get(fault, 0)
+        found: float = self._read().get(fault, 0)
+        return found
 
-    def _read(self) -> Mapping[str, float]:
-        try:
-            found = self.control.stat()
-        except FileNotFoundError:
-            return {}
-        stamp = (found.st_mtime_ns, found.st_ino)
-        if stamp != self._seen:
-            self._faults = json.loads(self.control.read_text())
-            self._seen, self._grown, self._operations = stamp, 0, 0
-        return self._faults
+    def _read(self) -> Mapping[str, Any]:
+        before, self._orders = self._orders, self._file.read()
+        if self._orders is not before:
+            if givers(self._orders, "disk_full") != givers(before, "disk_full"):
+                self._grown = 0
+            if givers(self._orders, "power_loss") != givers(before, "power_loss"):
+                self._operations = 0
+        return self._orders
 
     def meet(self, fault: str) -> None:
         """Counts a hit, before its effect: a killed process counts nothing any more."""

@@ -56,7 +56,7 @@ def _recover(tx: Tx, rows: Sequence[Row], holder_id: str) -> None:
             "insert_dead",
             [(i, lane, Cause.CRASHED, "Crashed", message, tx.now) for i, lane in buried],
         )
-        tx.event("dead", ids, holder=holder_id)
+        tx.event("dead", ids, holder=holder_id, detail={"cause": Cause.CRASHED})
         cancelled.extend(ids)
     tx.applied.ended.extend(StepId(step_id) for step_id in cancelled)
 

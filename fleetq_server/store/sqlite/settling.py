@@ -1,7 +1,7 @@
 """Ending an attempt: complete, fail, release. Every write is fenced by the claim token."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from typing import NamedTuple, Protocol
 
@@ -38,7 +38,7 @@ def complete(tx: Tx, op: Complete) -> list[Verdict]:
             ended = ids if count == len(ids) else json.loads(found)
             done.update(zip(ended, repeat(fence)))
             tx.move(lane, CLAIMED, COMPLETED, count)
-            tx.event("completed", ended, lane, tx.holder_id(holder))
+            tx.event("completed", found, lane, tx.holder_id(holder))
             tx.applied.ended.extend(ended)
     results = [
         (item.step_id, item.result.data, int(item.result.json))
@@ -59,11 +59,13 @@ def release(tx: Tx, op: ReleaseSteps) -> list[Verdict]:
     return _verdicts(tx, op.items, done, Ending.RELEASED)
 
 
-def account_released(tx: Tx, rows: Sequence[tuple[int, int, int]]) -> None:
-    """Counts released (id, lane, new state): PENDING, or CANCELLED where that was asked for."""
-    for step_id, lane, state in rows:
+def account_released(tx: Tx, rows: Sequence[tuple[int, int, int, int]]) -> None:
+    """Counts released (id, lane, new state, holder): PENDING, or CANCELLED where that was asked
+    for."""
+    for step_id, lane, state, holder in rows:
         tx.move(lane, CLAIMED, state)
-        tx.event("cancelled" if state == CANCELLED else "released", [step_id], lane)
+        word = "cancelled" if state == CANCELLED else "released"
+        tx.event(word, [step_id], lane, tx.holder_id(holder))
         if state == CANCELLED:
             tx.applied.ended.append(StepId(step_id))
         else:
@@ -92,7 +94,7 @@ def fail_one(tx: Tx, item: Failure, *, keep_fence: bool = True) -> bool:
         return False
     lane, attempt, failures, cancel, claimed_at, holder, retry_text = found[0]
     policy = read_retry(retry_text)
-    state, run_at = FAILED, None
+    state, run_at, delay = FAILED, None, None
     if cancel:
         state = CANCELLED
     elif (
@@ -121,16 +123,23 @@ def fail_one(tx: Tx, item: Failure, *, keep_fence: bool = True) -> bool:
     if state == FAILED:
         tx.run("insert_dead", item.step_id, lane, item.cause, item.error, item.message, tx.now)
     tx.move(lane, CLAIMED, state)
-    tx.event(
-        {FAILED: "dead", CANCELLED: "cancelled"}.get(state, "retrying"),
-        [item.step_id],
-        lane,
-        holder,
-    )
+    word = {FAILED: "dead", CANCELLED: "cancelled"}.get(state, "retrying")
+    tx.event(word, [item.step_id], lane, holder, _about(item, delay))
     if finished_at is not None:
         tx.applied.ended.append(item.step_id)
     tx.applied.made_ready |= state == PENDING
     return True
+
+
+def _about(item: Failure, delay: float | None) -> Mapping[str, str | float]:
+    """What the journal says of a failure: enough to judge whether its consequence was right."""
+    about: dict[str, str | float] = {"cause": item.cause, "error": item.error}
+    if not item.retryable:
+        about["retryable"] = "false"
+    if delay is not None:
+        about["delay"] = round(delay, 6)
+        about["delay_by"] = "policy" if item.retry_delay is None else "holder"
+    return about
 
 
 def ask(tx: Tx, items: Sequence[Release]) -> list[Verdict]:

@@ -1,6 +1,7 @@
 """One pod's write connection: groups of operations, one durable transaction each."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -95,9 +96,13 @@ class SqliteStore:
         self._db.set_wal_hook(self._saw_commit)
 
     def apply(
-        self, ops: Sequence[Op], standing: Sequence[StandingClaim] = (), now: float | None = None
+        self,
+        ops: Sequence[Op],
+        standing: Sequence[StandingClaim] = (),
+        now: float | None = None,
+        *,
+        committing: Callable[[Applied], None] = lambda _applied: None,
     ) -> Applied:
-        grants: list[tuple[StandingClaim, list[Any]]] = []
         try:
             with self._gate:
                 hit("store.before_begin")
@@ -108,11 +113,13 @@ class SqliteStore:
                 for op in ops:
                     tx.applied.answers.append(_answer(tx, op))
                     hit("store.between_ops")
-                grants.extend((one, self._stand(tx, one)) for one in standing)
+                for one in standing:
+                    self._stand(tx, one)
                 tx.finish()
                 tx.applied.next_due = tx.run("next_due")[0][0]
                 tx.applied.left_ready = tx.applied.made_ready and bool(claiming.any_ready(tx))
                 hit("store.before_commit")
+                committing(tx.applied)
                 self._db.execute("COMMIT")
         except BUGS:
             self._roll_back()
@@ -126,18 +133,18 @@ class SqliteStore:
             self._roll_back()
             raise
         hit("store.after_commit")
-        for one, claims in grants:
-            if claims:
-                one.granted(claims)
-                tx.applied.grants.append((one, claims))
+        for one, taken in tx.applied.grants:
+            one.granted(taken)
         return tx.applied
 
-    def _stand(self, tx: Tx, one: StandingClaim) -> list[Any]:
+    def _stand(self, tx: Tx, one: StandingClaim) -> None:
         op = one.wanted()
         if op is None:
-            return []
-        answer = _answer(tx, op)
-        return answer if isinstance(answer, list) else []
+            return
+        with suppress(FleetError):  # refused: whoever stands learns of it by other ways
+            taken = claiming.take(tx, op)
+            if taken.count:
+                tx.applied.grants.append((one, taken))
 
     def _roll_back(self) -> None:
         self._lanes.clear()

@@ -48,7 +48,7 @@ def _first_answer(request_id: str, digest: bytes, known: tuple[bytes, str]) -> l
 
 def _pack(answer: list[Submitted]) -> object:
     """New steps of one submit have consecutive ids, so most answers are two numbers."""
-    if any(one.deduplicated for one in answer):
+    if not answer or any(one.deduplicated for one in answer):
         return [[one.step_id, int(one.deduplicated)] for one in answer]
     return {"first": answer[0].step_id, "count": len(answer)}
 

@@ -20,6 +20,7 @@ BACK_AGAIN = frozenset({"submitted", "released", "recovered", "retrying", "redri
 SQL: Mapping[str, str] = load_queries("fleetq_server.store.sqlite", "sqlite.sql")
 
 Row = tuple[Any, ...]
+Detail = Mapping[str, str | int | float]
 
 
 def json_ids(ids: Iterable[int]) -> str:
@@ -61,7 +62,7 @@ class Tx:
         self.now = now
         self.applied = Applied()
         self._counts: dict[int, list[int]] = {}
-        self._events: dict[tuple[str, str | None, str | None], list[int]] = {}
+        self._events: dict[tuple[str, str | None, str | None, str | None], list[str]] = {}
         self._claimed = False  # whether _events has any claim
 
     def run(self, name: str, *values: Any) -> list[Row]:
@@ -115,20 +116,28 @@ class Tx:
         self.add(lane, target, by)
 
     def event(
-        self, type: str, step_ids: Iterable[int], lane: int | None = None, holder: str | None = None
+        self,
+        type: str,
+        step_ids: Iterable[int] | str,
+        lane: int | None = None,
+        holder: str | None = None,
+        detail: Detail | None = None,
     ) -> None:
-        """Steps of one transaction with the same fate become one event."""
+        """Steps of one transaction with the same fate become one event. Their ids may come as the
+        JSON that a query gave or was given."""
         if type in BACK_AGAIN and self._claimed:
             # The step may be claimed once more in this transaction, which must come after this.
             self._write_events()
         queue = self.lane_name(lane)[0] if lane is not None else None
-        self._events.setdefault((type, queue, holder), []).extend(step_ids)
+        about = json.dumps(detail) if detail else None
+        text = step_ids if isinstance(step_ids, str) else json_ids(step_ids)
+        self._events.setdefault((type, queue, holder, about), []).append(text)
         self._claimed = self._claimed or type == "claimed"
 
     def fleet_event(
         self,
         type: str,
-        detail: Mapping[str, str | int] | None = None,
+        detail: Detail | None = None,
         *,
         queue: str | None = None,
         holder: str | None = None,
@@ -152,7 +161,8 @@ class Tx:
         self._counts.clear()
 
     def _write_events(self) -> None:
-        for (kind, queue, holder), ids in self._events.items():
-            self.run("insert_event", self.now, kind, queue, holder, None, json_ids(ids), None)
+        for (kind, queue, holder, about), texts in self._events.items():
+            ids = texts[0] if len(texts) == 1 else f"[{','.join(text[1:-1] for text in texts)}]"
+            self.run("insert_event", self.now, kind, queue, holder, None, ids, about)
         self._events.clear()
         self._claimed = False
