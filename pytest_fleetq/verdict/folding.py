@@ -1,66 +1,52 @@
 """One pass over a history file, which leaves what the checkers need, by step.
 
 This is the part that sees every line: a million operations are two million lines, and twice as
-many objects if one is careless. So an invocation that was answered is never parsed (its
-completion repeats what was asked), and the collector rests, since nothing here is a cycle.
+many objects if one is careless. So many lines are parsed at once, an invocation that was answered
+is not parsed at all (its completion repeats what was asked), and of steps only notes are kept.
 """
 
-import gc
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from itertools import islice
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from sys import intern
-from typing import Any
+from typing import Any, TextIO
 
-from pytest_fleetq.verdict.lines import UNREAD, Record, decode, decode_all, happened, operation
+from pydantic_core import from_json
+
+from pytest_fleetq.verdict.lines import Record, decode, happened, operation
 from pytest_fleetq.verdict.records import (
+    AUDIT,
+    JOURNAL,
     NOTHING,
-    Claimed,
     DeadListing,
     Fault,
     Happened,
+    JournalRead,
     Note,
     Operation,
     Outcome,
     Phase,
-    Seen,
     StepId,
     Submission,
-    Trace,
     Value,
-    Write,
 )
+from pytest_fleetq.verdict.resting import collector_at_rest
+from pytest_fleetq.verdict.spans import Activity, Span
+from pytest_fleetq.verdict.traces import ACKNOWLEDGED, CLAIM, MISSING, READ, Notes, Traces, by_seq
 
 # How the recorder begins an invocation. Others may write it otherwise; they are read more slowly.
 _INVOKE = '{"type":"invoke","id":'
 _ID = len(_INVOKE)
-_AT_ONCE = 32  # lines; fewer and more of them are slower
-
-
-@contextmanager
-def collector_at_rest() -> Iterator[None]:
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-class _Steps(dict[StepId, Trace]):
-    def __missing__(self, step: StepId) -> Trace:
-        trace = self[step] = Trace(step)
-        return trace
+_NOT_CALLED = (0, "")
+_AT_ONCE = 16 * 1024  # bytes; a few times more or less are slower
 
 
 class Fold:
     def __init__(self) -> None:
         self.header: Value = NOTHING
-        self.steps = _Steps()
+        self._steps: defaultdict[StepId, Notes] = defaultdict(list)
         self.fleet: list[Happened] = []
         self.faults: list[Fault] = []
+        self.active: dict[str, float] = {}
         self.phases: list[Phase] = []
         self.notes: list[Note] = []
         self.unfinished: list[Operation] = []
@@ -69,21 +55,21 @@ class Fold:
         self.outcomes: Counter[tuple[str, Outcome]] = Counter()
         self.journal_events = 0
         self.journal_line = 0
-        self.journal_read_at = 0.0
+        self.journal_reads: list[JournalRead] = []
+        self.unrecorded: list[str] = []
         self.line = 0
         self.end = 0.0
         self.damaged: list[int] = []
         self.torn = False
+        self._in_order = True
         self._open: dict[object, tuple[int, str]] = {}  # id → (line, its text)
-        self._completions = 0
         self._answered: Counter[str] = Counter()
-        self._faults: dict[object, _InjectedFault] = {}
         self._plain: dict[object, Submission] = {}
         self._last_seq = -1
         self._journal_through = 0
-        self._in_order = True
+        self._step_events = 0
+        self._spans: dict[object, Span] = {}
         self._records: dict[str, Callable[[int, Record], None]] = {
-            "ok": self._ok,
             "event": self._event,
             "fail": self._fail,
             "info": self._info,
@@ -91,6 +77,7 @@ class Fold:
             "header": self._header,
             "phase": self._phase,
             "note": self._note,
+            "unrecorded": self._unrecorded,
         }
         self._operations: dict[str, Callable[[Value, int, int], None]] = {
             "submit": self._submit,
@@ -102,51 +89,61 @@ class Fold:
             "wait": self._read,
             "list": self._read,
             "dead": self._dead,
+            AUDIT: self._dead,
             "leader": self._leader,
-            "journal": self._journal,
         }
 
-    def read(self, lines: Iterable[str]) -> None:
-        source = iter(lines)
+    def read(self, file: TextIO) -> None:
         with collector_at_rest():
-            while texts := list(islice(source, _AT_ONCE)):
+            while texts := file.readlines(_AT_ONCE):
+                # Without an end: its writer was killed, or is not done.
                 last = "" if texts[-1].endswith("\n") else texts.pop()
-                self._take(texts)
+                self._take(texts, _parse(texts))
                 if last:
                     self._take_last(last)
             self._finish()
 
+    def traces(self) -> Traces:
+        return Traces(self._steps, in_order=self._in_order)
+
     # --- lines ---
 
-    def _take(self, texts: list[str]) -> None:
-        records = decode_all([UNREAD if text.startswith(_INVOKE) else text for text in texts])
-        takers, open_now, line = self._records, self._open, self.line
-        record: Any
-        for text, record in zip(texts, records, strict=True):
-            line += 1
+    def _take(self, texts: Sequence[str], records: Sequence[Any]) -> None:
+        # All that happens once an operation is here, in the loop: a call costs as much as a line.
+        open_now, answered, operations = self._open, self._answered, self._operations
+        for line, (text, record) in enumerate(zip(texts, records, strict=True), self.line + 1):
             try:
-                if record is True:
-                    open_now[int(text[_ID : text.find(",", _ID)])] = (line, text)
+                if record.__class__ is not dict:
+                    open_now[record] = line, text  # an invocation's id
+                elif record["type"] == "ok":
+                    called, _ = open_now.pop(record["id"], _NOT_CALLED)
+                    name = record["name"]
+                    answered[name] += 1
+                    if name in operations:
+                        operations[name](record["value"], called, line)
+                    elif name == JOURNAL:
+                        self._journal(record, called)
                 else:
-                    takers[record["type"]](line, record)
+                    self._records[record["type"]](line, record)
             except (LookupError, TypeError, ValueError, AttributeError):
-                self._leave(line, text, decode(text))
-        self.line = line
+                self._leave(line, text, record)
+        self.line += len(texts)
+        self.end = _last_time(records, self.end)
 
     def _take_last(self, text: str) -> None:
-        """A line without an end: its writer was killed, or is not done."""
-        if decode(text) is None:
+        record = decode(text)
+        if record is None:
             self.line += 1
             self.torn = True
         else:
-            self._take([f"{text}\n"])
+            self._take([text], [record])
 
-    def _leave(self, line: int, text: str, record: Record | None) -> None:
+    def _leave(self, line: int, text: str, record: Any) -> None:
         """What is no record of a known type: damaged, or of no interest."""
-        kind = None if record is None else record.get("type")
-        if record is not None and kind == "invoke" and "id" in record:
+        kind = record.get("type") if isinstance(record, dict) else None
+        if kind == "invoke" and "id" in record:
             self._open[record["id"]] = (line, text)
-        elif not isinstance(kind, str) or kind in self._records:
+        elif not isinstance(kind, str) or kind == "ok" or kind in self._records:
             self._damage(line, text)
 
     def _damage(self, line: int, text: str) -> None:
@@ -154,55 +151,42 @@ class Fold:
             self.damaged.append(line)
 
     def _finish(self) -> None:
+        last = self._activity()
+        self.faults = [span.told(last) for span in self._spans.values()]
         for line, text in self._open.values():
             call = decode(text)
             if call is None or "name" not in call or "t" not in call:
                 self._damage(line, text)
             else:
-                self.unfinished.append(operation(line, call))
-                self.end = max(self.end, call["t"])
+                self._leave_open(operation(line, call))
         self.outcomes.update({(name, Outcome.OK): n for name, n in self._answered.items()})
         self.outcomes.update((one.name, one.outcome) for one in self.unfinished)
-        self.faults.extend(fault.told(self) for fault in self._faults.values())
         if not self._in_order:
-            self._put_in_order()
-        for trace in self.steps.values():
-            trace.ordinary = _ordinary(trace.events)
-
-    def _put_in_order(self) -> None:
-        """Several watchers of one journal: events came late, or twice."""
-        self.fleet = _by_seq(self.fleet)
-        for trace in self.steps.values():
-            trace.events = _by_seq(trace.events)
+            self.fleet = by_seq(self.fleet)
 
     # --- records ---
-
-    def _ok(self, line: int, record: Record) -> None:
-        called, _ = self._open.pop(record["id"], (line, ""))
-        self._completions += 1
-        name = record["name"]
-        self._answered[name] += 1
-        self.end = record["t"]
-        fold = self._operations.get(name)
-        if fold is not None:
-            fold(record["value"], called, line)
 
     def _fail(self, line: int, record: Record) -> None:
         self.outcomes[self._completed(line, record).name, Outcome.FAIL] += 1
 
     def _info(self, line: int, record: Record) -> None:
-        self.unfinished.append(self._completed(line, record))
+        self._leave_open(self._completed(line, record))
 
     def _completed(self, line: int, record: Record) -> Operation:
         called, text = self._open.pop(record["id"])
-        self._completions += 1
-        self.end = record["t"]
         return operation(called, decode(text) or {}, line, record)
+
+    def _leave_open(self, one: Operation) -> None:
+        self.unfinished.append(one)
+        self.end = max(self.end, one.started, one.ended or 0.0)
+        if one.name == JOURNAL:
+            self.journal_reads.append(JournalRead(one.called, None, one.error))
 
     def _event(self, line: int, record: Record) -> None:
         event = happened(line, record)
-        self.end = event.seen
         self.journal_events += 1
+        if event.holder:
+            self.active[event.holder] = event.seen
         if event.seq > self._last_seq:
             self._last_seq = event.seq
         else:
@@ -211,40 +195,50 @@ class Fold:
         if not steps:
             self.fleet.append(event)
             return
+        self._step_events += 1
+        note, notes = (event.type, event), self._steps
         for step in steps:
-            self.steps[step].events.append(event)
+            notes[step].append(note)
 
     def _fault(self, line: int, record: Record) -> None:
-        self.end = record["t"]
         stage, number = record["stage"], record["id"]
         if stage == "start":
-            self._faults[number] = _InjectedFault(self, line, record)
+            self._spans[number] = Span(line, record, self._activity())
         elif stage == "effect":
             # Some faults can tell only after they are healed.
-            self._faults[number].effects.append(record.get("detail") or NOTHING)
+            self._spans[number].effects.append(record.get("detail") or NOTHING)
         else:
-            self._faults[number].heal(self, line, record["t"])
+            self._spans[number].heal(line, record["t"], self._activity())
 
     def _header(self, _line: int, record: Record) -> None:
         self.header = self.header or record
 
     def _phase(self, line: int, record: Record) -> None:
-        self.end = record["t"]
         self.phases.append(Phase(record["name"], record["t"], line))
 
     def _note(self, line: int, record: Record) -> None:
         self.notes.append(Note(record["text"], record.get("value") or NOTHING, line))
 
+    def _unrecorded(self, _line: int, record: Record) -> None:
+        self.unrecorded.append(str(record.get("who", "")))
+
+    def _activity(self) -> Activity:
+        over = sum(self._answered.values()) + len(self.unfinished) + sum(self.outcomes.values())
+        over -= self._answered[JOURNAL] + self._answered[AUDIT]
+        return Activity(over, len(self._open), self.journal_events, self._step_events)
+
     # --- operations that were answered ---
 
     def _submit(self, value: Value, _called: int, line: int) -> None:
         each = value.get("steps")
-        asked = self._submission(value)
-        for index, step in enumerate(value["step_ids"]):
-            trace = self.steps[step]
-            if not trace.acknowledged:
-                trace.acknowledged = line
-                trace.asked = asked if each is None else self._submission({**value, **each[index]})
+        if each is None:
+            note = (ACKNOWLEDGED, self._submission(value), line)
+            for step in value["step_ids"]:
+                self._steps[step].append(note)
+            return
+        for step, about in zip(value["step_ids"], each, strict=True):
+            asked = self._submission({**value, **about})
+            self._steps[step].append((ACKNOWLEDGED, asked, line))
 
     def _submission(self, value: Value) -> Submission:
         kind, queue, run_at, retry = map(value.get, ("kind", "queue", "run_at", "retry"))
@@ -256,30 +250,28 @@ class Fold:
         return plain
 
     def _claim(self, value: Value, called: int, line: int) -> None:
-        holder = intern(value.get("holder", ""))
+        holder, steps = intern(value.get("holder", "")), self._steps
         for claim in value["claims"]:
-            made = Claimed(holder, claim.get("fence"), called, line)
-            self.steps[claim["step_id"]].claims.append(made)
+            steps[claim["step_id"]].append((CLAIM, holder, claim.get("fence"), called, line))
 
     def _write(self, name: str) -> Callable[[Value, int, int], None]:
         def fold(value: Value, called: int, line: int) -> None:
-            holder = intern(value.get("holder", ""))
+            holder, steps = intern(value.get("holder", "")), self._steps
             for item in value["items"]:
-                if item.get("verdict", "ok") != "ok":
-                    continue
-                about = item if name == "fail" else NOTHING
-                fence, result = item.get("fence"), item.get("result")
-                made = Write(name, holder, fence, result, called, line, about)
-                self.steps[item["step_id"]].writes.append(made)
+                if item.get("verdict", "ok") == "ok":
+                    fence, result = item.get("fence"), item.get("result")
+                    note = (name, holder, fence, result, called, line)
+                    steps[item["step_id"]].append(note)
 
         return fold
 
     def _read(self, value: Value, called: int, line: int) -> None:
+        steps = self._steps
         for step in value.get("steps", ()):
-            seen = Seen(intern(step["state"]), step.get("result"), called, line)
-            self.steps[step["step_id"]].reads.append(seen)
+            state = intern(step["state"])
+            steps[step["step_id"]].append((READ, state, step.get("result"), called, line))
         for missing in value.get("missing", ()):
-            self.steps[missing].missing = (called, line)
+            steps[missing].append((MISSING, called, line))
 
     def _dead(self, value: Value, called: int, line: int) -> None:
         steps = {step["step_id"]: step for step in value["steps"]}
@@ -289,77 +281,30 @@ class Fold:
         if value.get("holder"):
             self.leaders.append((value["term"], value["holder"], line))
 
-    def _journal(self, value: Value, called: int, _line: int) -> None:
+    def _journal(self, record: Record, called: int) -> None:
         # Read in parts, each going on where the last one stopped.
+        value = record["value"]
         if value["after"] <= self._journal_through:
             self._journal_through = max(self._journal_through, value["through"])
             self.journal_line = max(self.journal_line, called)
-            self.journal_read_at = self.end
-
-    # --- for faults ---
-
-    def completions(self) -> int:
-        """Operations that are over."""
-        return self._completions
-
-    def invocations(self) -> int:
-        return self._completions + len(self._open)
+            self.journal_reads.append(JournalRead(called, record["t"], ""))
 
 
-class _InjectedFault:
-    """A fault, and how much was going on before it began and before it ended."""
-
-    def __init__(self, fold: Fold, line: int, record: Record) -> None:
-        self.effects: list[Value] = []
-        self._record = record
-        self._line = line
-        self._end: tuple[int, float] | None = None
-        self._over_before = fold.completions()
-        self._events_before = fold.journal_events
-        self._calls = self._events = 0
-
-    def heal(self, fold: Fold, line: int, moment: float) -> None:
-        if self._end is None:  # healing is idempotent
-            self._count(fold)
-            self._end = (line, moment)
-
-    def told(self, fold: Fold) -> Fault:
-        if self._end is None:
-            self._count(fold)
-        line, moment = self._end or (None, None)
-        return Fault(
-            name=self._record["name"],
-            target=str(self._record.get("target", "")),
-            detail=self._record.get("detail") or NOTHING,
-            start=self._record["t"],
-            end=moment,
-            start_line=self._line,
-            end_line=line,
-            effects=tuple(self.effects),
-            operations=self._calls,
-            events=self._events,
-        )
-
-    def _count(self, fold: Fold) -> None:
-        self._calls = fold.invocations() - self._over_before
-        self._events = fold.journal_events - self._events_before
+def _last_time(records: Sequence[Any], before: float) -> float:
+    times = (record.get("t") for record in reversed(records) if isinstance(record, dict))
+    return next((t for t in times if isinstance(t, int | float)), before)
 
 
-def _ordinary(events: list[Happened]) -> bool:
-    if len(events) != 3:
-        return False
-    first, second, third = events
-    return (
-        first.type == "submitted"
-        and second.type == "claimed"
-        and third.type == "completed"
-        and third.holder in (None, second.holder)
-    )
-
-
-def _seq(event: Happened) -> int:
-    return event.seq
-
-
-def _by_seq(events: list[Happened]) -> list[Happened]:
-    return list({event.seq: event for event in sorted(events, key=_seq)}.values())
+def _parse(texts: Sequence[str]) -> Sequence[Any]:
+    """A record of each line; only the id of an invocation; text for what cannot be read."""
+    parts = [
+        text[_ID : text.find(",", _ID)] if text.startswith(_INVOKE) else text for text in texts
+    ]
+    try:
+        # The lines' ends stay: within a string that was torn they are an error.
+        records = from_json(f"[{','.join(parts)}]", cache_strings="keys")
+    except ValueError:
+        records = []
+    if len(records) == len(texts):
+        return list(records)
+    return [decode(text) or {} for text in texts]

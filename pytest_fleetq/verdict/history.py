@@ -19,6 +19,7 @@ after it returned.
                        "detail": {}}  stages: start, effect (any number; its proof in `detail`), end
     {"type": "phase",  "t": 0.5, "name": "steady"}
     {"type": "note",   "t": 0.6, "text": "…", "value": {}}
+    {"type": "unrecorded", "t": 0.7, "who": "…"}             others may submit too, unseen
 
 `id` is a number or string, unique among operations (among faults, for faults). The value of an `ok`
 repeats what was asked beside what was answered, so that readers need the invocation only of
@@ -35,24 +36,36 @@ field may be left out, and other names are free for other uses.
     complete fail release  holder, items [{step_id, fence, verdict: "ok" if it was accepted; result
                            (complete); cause, error, retryable, retry_delay (fail)}]
     get wait list          → steps [{step_id, state, result, cause, error}], missing [step_id]
-    dead                   → steps [the same], all: true if nothing was left out
+    dead audit             → steps [the same], all: true if nothing was left out; `audit` is the
+                           harness's own look into the DLQ
     leader                 → term, holder
     journal                reads the fleet's events up to now → after, through: every event
                            after < seq ≤ through is in this file
 
+What an event's `detail` tells, as far as it is judged:
+
+    retrying               delay in seconds, delay_by "policy" or "holder"; cause, error, retryable
+    dead                   cause, error, retryable: "false" if its holder said so
+    redriven               delay
+    pod_joined             name, type "pod" or "worker"
+
+The phase `teardown` ends what is judged of progress; the last one counts.
+
 A `result` is any JSON value; equal if and only if the results are. Step ids are numbers or strings.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pytest_fleetq.verdict.folding import Fold
 from pytest_fleetq.verdict.lines import Record, happened, operation, records_in
 from pytest_fleetq.verdict.records import (
     DeadListing,
     Fault,
     Happened,
+    JournalRead,
     Note,
     Operation,
     Outcome,
@@ -61,6 +74,9 @@ from pytest_fleetq.verdict.records import (
     Trace,
     Value,
 )
+
+if TYPE_CHECKING:
+    from pytest_fleetq.verdict.folding import Fold
 
 __all__ = ["History", "Operation", "Outcome", "StepId"]
 
@@ -71,10 +87,11 @@ class History:
     Operations and events are not kept as objects: a million of them would need gigabytes.
     """
 
-    def __init__(self, path: Path, fold: Fold) -> None:
+    def __init__(self, path: Path, fold: "Fold") -> None:
+        self._traces = fold.traces()
         self.path = path
         self.header: Value = fold.header
-        self.steps: dict[StepId, Trace] = dict(fold.steps)
+        self.steps: Mapping[StepId, Trace] = self._traces
         self.fleet: list[Happened] = fold.fleet  # events about no step
         self.faults: list[Fault] = fold.faults
         self.phases: list[Phase] = fold.phases
@@ -82,12 +99,12 @@ class History:
         self.unfinished: list[Operation] = fold.unfinished  # unknown outcome
         self.dead_listings: list[DeadListing] = fold.dead_listings
         self.leaders: list[tuple[int, str, int]] = fold.leaders  # reads: (term, holder, line)
+        self.active: Mapping[str, float] = fold.active  # holder → when its last event was seen
         self.outcomes: dict[tuple[str, Outcome], int] = fold.outcomes  # how many
+        self.unrecorded: list[str] = fold.unrecorded  # who may have made calls that are not here
         self.journal_events = fold.journal_events  # how many
-        self.journal_line = (
-            fold.journal_line
-        )  # the journal is whole up to what came before; 0: unknown
-        self.journal_read_at = fold.journal_read_at
+        self.journal_line = fold.journal_line  # what came before is in the journal; 0: unknown
+        self.journal_reads = fold.journal_reads
         self.lines = fold.line
         self.end = fold.end  # the last `t`
         self.damaged: list[int] = fold.damaged  # lines nobody could read
@@ -99,15 +116,35 @@ class History:
 
         Raises OSError if there is no such file.
         """
-        fold = Fold()
-        with Path(path).open(encoding="utf-8", errors="replace", newline="\n") as lines:
-            fold.read(lines)
+        # Loaded on use: the parser takes a tenth of a second, and who only records needs none.
+        fold: Fold = import_module("pytest_fleetq.verdict.folding").Fold()
+        with Path(path).open(encoding="utf-8", errors="replace", newline="\n") as file:
+            fold.read(file)
         return cls(Path(path), fold)
 
     @cached_property
-    def eventful(self) -> list[Trace]:
-        """Steps with events other than submitted, claimed, completed, each once, in this order."""
-        return [trace for trace in self.steps.values() if trace.events and not trace.ordinary]
+    def unusual(self) -> list[Trace]:
+        """Steps that were not just submitted, claimed, completed, each once and by one holder, and
+        read as they were written. No rule of the default checkers is broken by any other."""
+        return self._traces.unusual()
+
+    @cached_property
+    def ran(self) -> Mapping[tuple[str | None, str | None], set[str]]:
+        """By queue and kind, the holders that claimed such steps."""
+        return self._traces.ran()
+
+    @property
+    def journal_trouble(self) -> JournalRead | None:
+        """The last attempt to read the journal, if it did not come to the end."""
+        last = max(self.journal_reads, key=lambda read: read.called, default=None)
+        return last if last is not None and last.ended is None else None
+
+    @property
+    def journal_read_at(self) -> float:
+        """When the journal was last read to its end; 0 if it never was."""
+        return max(
+            (read.ended for read in self.journal_reads if read.ended is not None), default=0.0
+        )
 
     def records(self) -> Iterator[tuple[int, Record]]:
         """Every readable line as it stands, with its number."""

@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pytest_fleetq.verdict.folding import collector_at_rest
 from pytest_fleetq.verdict.history import History
 from pytest_fleetq.verdict.model import Checker, CheckResult, Context, Finding, Judgement, Verdict
+from pytest_fleetq.verdict.resting import collector_at_rest
 
 FINDINGS_KEPT = 20  # per checker: the first few tell the story
 
@@ -29,8 +29,8 @@ def _judged(
     # A history that is read here is also gone before the collector wakes up and looks at it all.
     told = history if isinstance(history, History) else History.load(history)
     results = [_ask(checker, told, context) for checker in checkers]
-    if told.damaged:
-        results.append(_damage(told))
+    if untold := _untold(told):
+        results.append(CheckResult("history", Verdict.UNKNOWN, untold))
     return Judgement(tuple(results))
 
 
@@ -64,11 +64,20 @@ def _no_journal() -> Finding:
     return Finding(problem, verdict=Verdict.UNKNOWN)
 
 
-def _damage(history: History) -> CheckResult:
-    problem = f"{len(history.damaged)} lines of the history cannot be read"
-    lines = tuple(history.damaged[:FINDINGS_KEPT])
-    finding = Finding(problem, lines=lines, verdict=Verdict.UNKNOWN)
-    return CheckResult("history", Verdict.UNKNOWN, (finding,))
+def _untold(history: History) -> tuple[Finding, ...]:
+    """What the history should have told and does not."""
+    found = []
+    if history.damaged:
+        problem = f"{len(history.damaged)} lines of the history cannot be read"
+        lines = tuple(history.damaged[:FINDINGS_KEPT])
+        found.append(Finding(problem, lines=lines, verdict=Verdict.UNKNOWN))
+    if trouble := history.journal_trouble:
+        problem = (
+            "the fleet's journal could not be read to its end, so what it does not tell could not "
+            f"be judged: {trouble.error}"
+        )
+        found.append(Finding(problem, lines=(trouble.called,), verdict=Verdict.UNKNOWN))
+    return tuple(found)
 
 
 def _last_line(error: Exception) -> str:

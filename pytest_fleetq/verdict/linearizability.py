@@ -16,10 +16,10 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from pytest_fleetq.verdict.folding import collector_at_rest
 from pytest_fleetq.verdict.history import History
 from pytest_fleetq.verdict.model import Context, Finding, Verdict
 from pytest_fleetq.verdict.records import Operation, Outcome
+from pytest_fleetq.verdict.resting import collector_at_rest
 
 State = TypeVar("State", bound=Hashable)
 

@@ -1,17 +1,13 @@
 """Lines of a history file, one by one."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from sys import intern
 from typing import Any, TypeAlias
 
 from pytest_fleetq.verdict.records import NOTHING, Happened, Operation, Outcome
 
 Record: TypeAlias = dict[str, Any]
-
-UNREAD = "true"  # in place of a line that nobody needs to know now
-
-_decode = json.JSONDecoder().raw_decode
 
 
 def decode(text: str) -> Record | None:
@@ -21,21 +17,6 @@ def decode(text: str) -> Record | None:
     except ValueError:
         return None
     return record if isinstance(record, dict) else None
-
-
-def decode_all(texts: Sequence[str]) -> Sequence[Record | bool | None]:
-    """The records of some lines, None for damaged ones, True for those that are UNREAD.
-
-    Several at once, because their keys are then made once, which saves a quarter of the time.
-    """
-    try:
-        # The lines' ends stay: within a string that was torn they are an error.
-        records, _ = _decode(f"[{','.join(texts)}]")
-    except ValueError:
-        records = []
-    if len(records) == len(texts):
-        return list(records)
-    return [text == UNREAD or decode(text) for text in texts]
 
 
 def records_in(lines: Iterable[str]) -> Iterator[tuple[int, Record]]:

@@ -74,8 +74,8 @@ class Context:
     grace: float = 5.0  # from the last heal until everything must have moved on
     default_retry: Mapping[str, object] = field(default_factory=lambda: DEFAULT_RETRY)
     # Faults that are over as soon as they happened: nothing but a restart would heal them.
-    sudden_faults: frozenset[str] = frozenset({"kill", "stop", "restart", "crash_at"})
-    max_crashes: int = 3  # holders a step may kill before it goes to the DLQ
+    sudden_faults: frozenset[str] = frozenset({"kill", "stop", "restart", "crash_at", "power_loss"})
+    max_crashes: int | None = 3  # holders a step may kill before it goes to the DLQ; None: unknown
     delay_tolerance: float = 0.002  # how much shorter a retry delay may look
     only_recorded_clients: bool = True  # nobody else submits: unknown steps are unexpected
 

@@ -141,6 +141,10 @@ class Recorder:
     def note(self, text: str, /, **value: object) -> None:
         self._append("note", None, text=text, value=value)
 
+    def unrecorded(self, who: str) -> None:
+        """Somebody else may submit too: steps that no call here made are no surprise."""
+        self._append("unrecorded", None, who=who)
+
     def close(self) -> None:
         with self._lock:
             if self._file >= 0:

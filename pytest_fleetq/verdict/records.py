@@ -12,6 +12,9 @@ Value: TypeAlias = Mapping[str, Any]
 
 NOTHING: Value = {}
 
+# The harness's own operations: it reads the events of the fleet, and looks into its DLQ.
+JOURNAL, AUDIT = "journal", "audit"
+
 # States no step leaves by itself.
 TERMINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
@@ -82,7 +85,6 @@ class Write(NamedTuple):
     result: Any
     called: int
     line: int
-    about: Value  # of a failure: its cause, error, retry_delay …
 
 
 class Submission(NamedTuple):
@@ -114,11 +116,19 @@ class Trace:
         self.acknowledged = 0  # line of the first submit that returned this step
         self.asked: Submission | None = None  # how that submit described it
         self.events: list[Happened] = []
-        self.ordinary = False  # submitted, claimed, completed: its events break no rule
+        self.ordinary = False  # submitted, claimed, completed, read as written: breaks no rule
         self.reads: list[Seen] = []
         self.claims: list[Claimed] = []
         self.writes: list[Write] = []
         self.missing: tuple[int, int] | None = None  # the last read (called, line) that found none
+
+
+class Stir(NamedTuple):
+    """What went on in some time."""
+
+    operations: int  # calls under way or begun
+    events: int  # that came in
+    step_events: int  # those of them that are about steps
 
 
 class Fault(NamedTuple):
@@ -130,8 +140,8 @@ class Fault(NamedTuple):
     start_line: int
     end_line: int | None
     effects: tuple[Value, ...]  # what proves that it bit
-    operations: int  # calls under way or begun while it was in force
-    events: int  # events that came in while it was in force
+    during: Stir  # while it was in force
+    since: Stir  # from its start to the history's end
 
 
 class Phase(NamedTuple):
@@ -144,6 +154,14 @@ class Note(NamedTuple):
     text: str
     about: Value
     line: int
+
+
+class JournalRead(NamedTuple):
+    """The fleet's journal was brought into the history, or that was tried."""
+
+    called: int  # line; all that happened before is told, if it was read to its end
+    ended: float | None  # None: it was not
+    error: str
 
 
 class DeadListing(NamedTuple):

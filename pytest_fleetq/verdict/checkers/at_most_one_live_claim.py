@@ -19,7 +19,7 @@ class AtMostOneLiveClaim:
 
     def check(self, history: History, _context: Context) -> Iterator[Finding]:
         lives = _lives(history)
-        for trace in history.eventful:
+        for trace in history.unusual:
             yield from _overlaps(trace, lives)
 
 
@@ -38,19 +38,24 @@ def _lives(history: History) -> dict[str, float]:
 def _overlaps(trace: Trace, lives: dict[str, float]) -> Iterator[Finding]:
     live: Happened | None = None
     for event in trace.events:
-        kind = event.type
-        if kind == "claimed":
+        if event.type == "claimed":
             if live is not None:
                 problem = (
                     f"step {trace.step} was claimed by {event.holder} while {live.holder} held it"
                 )
                 yield Finding(problem, trace.step, (live.line, event.line))
             live = event
-        elif kind not in _LEAVE_A_CLAIM:
-            if kind == "recovered" and live is not None and _alive(live, event, lives):
+        elif event.type not in _LEAVE_A_CLAIM:
+            if live is not None and _by_death(event) and _alive(live, event, lives):
                 problem = f"step {trace.step} was taken from {live.holder}, not declared dead"
                 yield Finding(problem, trace.step, (live.line, event.line))
             live = None
+
+
+def _by_death(event: Happened) -> bool:
+    """Whether the claim ended because its holder did, by this account."""
+    buried = event.type == "dead" and event.detail.get("cause") == "crashed"
+    return buried or event.type == "recovered"
 
 
 def _alive(claim: Happened, recovery: Happened, lives: dict[str, float]) -> bool:

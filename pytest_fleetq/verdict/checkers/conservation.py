@@ -26,19 +26,18 @@ class Conservation:
     needs_journal = False
 
     def check(self, history: History, context: Context) -> Iterator[Finding]:
-        for trace in history.steps.values():
-            if trace.acknowledged and (not trace.events or trace.missing):
-                yield from _lost(trace, history.journal_line)
-            if trace.writes and not _only_completed(trace):
-                yield from _forgotten_write(trace, history.journal_line)
-        for trace in history.eventful:
+        for trace in history.unusual:
+            yield from _lost(trace, history.journal_line)
+            yield from _forgotten_writes(trace, history.journal_line)
             yield from _miscounted(trace)
-        if context.only_recorded_clients:
+        if context.only_recorded_clients and not history.unrecorded:
             yield from _unexpected(history)
 
 
 def _lost(trace: Trace, journal_line: int) -> Iterator[Finding]:
     line = trace.acknowledged
+    if not line:
+        return
     if not trace.events:
         if line < journal_line:
             problem = (
@@ -53,19 +52,23 @@ def _lost(trace: Trace, journal_line: int) -> Iterator[Finding]:
         yield Finding(problem, trace.step, (line, trace.missing[1]))
 
 
-def _only_completed(trace: Trace) -> bool:
-    return trace.ordinary and len(trace.writes) == 1 and trace.writes[0].operation == "complete"
-
-
-def _forgotten_write(trace: Trace, journal_line: int) -> Iterator[Finding]:
-    for write in trace.writes:
-        types = {event.type for event in trace.events}
-        if write.line < journal_line and types.isdisjoint(_RECORDED_AS[write.operation]):
+def _forgotten_writes(trace: Trace, journal_line: int) -> Iterator[Finding]:
+    for operation, types in _RECORDED_AS.items():
+        # By fence: a repeat of a write is accepted too.
+        accepted = {
+            write.fence: write
+            for write in trace.writes
+            if write.operation == operation and write.line < journal_line
+        }
+        recorded = sum(event.type in types for event in trace.events)
+        if len(accepted) > recorded:
+            by = ", ".join(sorted({write.holder for write in accepted.values()}))
             problem = (
-                f"step {trace.step}: {write.operation} by {write.holder} was accepted, "
-                "and is not in the journal"
+                f"step {trace.step}: {operation} by {by} was accepted, "
+                f"and is {'not' if not recorded else f'only {recorded} times'} in the journal"
             )
-            yield Finding(problem, trace.step, (write.line,))
+            lines = tuple(write.line for write in accepted.values())
+            yield Finding(problem, trace.step, lines)
 
 
 def _miscounted(trace: Trace) -> Iterator[Finding]:
@@ -93,13 +96,18 @@ def _unexpected(history: History) -> Iterator[Finding]:
     if not doubtful and not history.outcomes.get(("submit", Outcome.OK)):
         return  # whoever submits here is not recorded
     possible = sum(int(one.value.get("count", 1)) for one in doubtful)
-    strangers = [
-        trace for trace in history.steps.values() if trace.events and not trace.acknowledged
+    found = [
+        (trace, event)
+        for trace in history.unusual
+        if not trace.acknowledged
+        for event in trace.events[:1]
+        if event.type == "submitted"
     ]
-    if len(strangers) > possible:
-        first = strangers[0]
+    if len(found) > possible:
+        trace, event = found[0]
         problem = (
-            f"{len(strangers)} steps exist that no acknowledged submit returned, such as step "
-            f"{first.step}; submits of unknown outcome account for at most {possible}"
+            f"{len(found)} steps exist that no acknowledged submit returned, such as step "
+            f"{trace.step}; submits of unknown outcome account for at most {possible}. If others "
+            "submit too, the history must say so: cluster(…, other_clients=True)"
         )
-        yield Finding(problem, first.step, (first.events[0].line,))
+        yield Finding(problem, trace.step, (event.line,))

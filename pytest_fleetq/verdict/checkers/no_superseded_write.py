@@ -7,7 +7,7 @@ from pytest_fleetq.verdict.history import History
 from pytest_fleetq.verdict.model import Context, Finding
 from pytest_fleetq.verdict.records import Claimed, Happened, StepId, Trace, Write
 
-_BY_HOLDER = frozenset({"completed", "retrying", "released"})
+_BY_HOLDER = frozenset({"completed", "retrying", "released", "dead"})
 _WAITING_AFTER = frozenset({"submitted", "retrying", "released", "recovered", "redriven"})
 
 # What a call may have written that does not tell.
@@ -30,9 +30,9 @@ class NoSupersededWrite:
     needs_journal = False
 
     def check(self, history: History, _context: Context) -> Iterator[Finding]:
-        for trace in history.eventful:
+        for trace in history.unusual:
             yield from _without_claim(trace)
-        suspects = [trace for trace in history.steps.values() if _may_be_superseded(trace)]
+        suspects = [trace for trace in history.unusual if _may_be_superseded(trace)]
         if suspects:
             doubtful = _of_unknown_outcome(history)
             for trace in suspects:
@@ -61,7 +61,7 @@ def _without_claim(trace: Trace) -> Iterator[Finding]:
 def _may_be_superseded(trace: Trace) -> bool:
     if len(trace.claims) > 1:
         return bool(trace.writes)
-    return not trace.ordinary and any(event.type == "recovered" for event in trace.events)
+    return any(event.type == "recovered" for event in trace.events)
 
 
 def _of_unknown_outcome(history: History) -> _Doubtful:

@@ -1,11 +1,10 @@
-"""Retry policies and failures, as histories tell them. No checker: what several of them share."""
+"""Retry policies as histories tell them. No checker: what several of them share."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_fleetq.verdict.history import History
 from pytest_fleetq.verdict.model import Context
-from pytest_fleetq.verdict.records import Trace, Value
+from pytest_fleetq.verdict.records import Happened, Trace
 
 
 def retry_of(trace: Trace, context: Context) -> Mapping[str, Any] | None:
@@ -16,16 +15,17 @@ def retry_of(trace: Trace, context: Context) -> Mapping[str, Any] | None:
     return {**context.default_retry, **own} if own else context.default_retry
 
 
-def failures_of(trace: Trace, history: History) -> list[Value] | None:
-    """What holders said when they failed it, also where nobody knows whether that arrived; None if
-    a call of unknown outcome does not even tell which steps it was about."""
-    told = [write.about for write in trace.writes if write.operation == "fail"]
-    for one in history.unfinished:
-        if one.name == "fail":
-            if "items" not in one.value:
-                return None
-            told += [item for item in one.value["items"] if item["step_id"] == trace.step]
-    return told
+def may_be_retried(failure: Happened, policy: Mapping[str, Any] | None) -> bool:
+    """Whether neither its holder nor its policy forbids it, attempts apart."""
+    if failure.detail.get("retryable") in ("false", False):
+        return False
+    return policy is None or failure.detail.get("error") not in policy["non_retryable"]
+
+
+def told_delay(failure: Happened) -> float | None:
+    """Seconds from a failure to the next attempt, as the journal has them."""
+    delay = failure.detail.get("delay")
+    return None if delay is None else float(delay)
 
 
 def shortest_delay(policy: Mapping[str, Any], failures: int) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from fleetq_server.model import Event, StepId
 from pytest_fleetq.verdict import (
@@ -59,6 +60,7 @@ class Story:
     def event(
         self,
         type: str,
+        /,
         *steps: int,
         holder: str | None = None,
         term: int | None = None,
@@ -84,6 +86,18 @@ class Story:
     def journal(self) -> None:
         self.operation("journal", "harness", after=0, through=self._seq)
 
+    def join(self, holder: str, **detail: Any) -> None:
+        self.event("pod_joined", holder=holder, **detail)
+
+    def die(self, holder: str) -> None:
+        self.event("pod_dead", holder=holder)
+
+    def end(self, rest: float = 60.0) -> None:
+        """Nothing happens for a while, and then the test is over."""
+        self.after(rest)
+        self.recorder.phase("teardown")
+        self.journal()
+
     @contextmanager
     def fault(
         self, name: str = "pause", target: str = "pod-1", proof: bool = True
@@ -104,3 +118,21 @@ class Story:
         """Names of the checkers with that verdict."""
         judged = self.judged(context)
         return {result.checker for result in judged.results if result.verdict is verdict}
+
+    def is_fine(self, context: Context | None = None) -> None:
+        judged = self.judged(context)
+        assert judged.verdict is Verdict.PASS, judged.describe()
+
+    def blames(self, checker: str, context: Context | None = None) -> None:
+        """That one, no other, and it tells where."""
+        judged = self.judged(context)
+        assert self.blamed(context) == {checker}, judged.describe()
+        for finding in judged[checker].findings:
+            assert finding.problem
+            assert all(0 < line <= self.told().lines for line in finding.lines)
+
+    def doubts(self, checker: str, context: Context | None = None) -> None:
+        """That one cannot tell, and all others can."""
+        judged = self.judged(context)
+        assert self.blamed(context) == set(), judged.describe()
+        assert self.blamed(context, Verdict.UNKNOWN) == {checker}, judged.describe()

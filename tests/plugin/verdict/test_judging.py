@@ -64,6 +64,17 @@ def test_many_findings_are_cut_but_none_outweighs_a_failure(story: Story) -> Non
     assert result.findings[0].problem == "wrong"
 
 
+def test_a_journal_that_could_not_be_read_is_told_until_it_could(story: Story) -> None:
+    story.life(1)
+    number = story.recorder.invoke("harness", "journal", {"after": 0})
+    story.recorder.info(number, "Unavailable: no pod runs")
+    (finding,) = story.judged()["history"].findings
+    assert "no pod runs" in finding.problem
+    assert story.judged().verdict is Verdict.UNKNOWN
+    story.journal()
+    assert story.judged().verdict is Verdict.PASS
+
+
 def test_checkers_are_chosen_silenced_added_and_replaced() -> None:
     assert choose() == DEFAULT_CHECKERS
     assert [one.name for one in choose(["vacuity", "conservation", "vacuity"])] == [
