@@ -19,7 +19,7 @@ never happened is worse than none. Write one in about 30 lines:
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -73,6 +73,11 @@ class LinksView(Protocol):
     the test's client is the source `client`."""
 
     def edges(self) -> Sequence[tuple[str, str]]: ...
+
+    def watch(self, see: Callable[[tuple[str, str]], object]) -> Callable[[], None]:
+        """Has every edge seen, those there are now and each new one before anybody can use it.
+        → what ends that"""
+        ...
 
     def add_toxic(
         self,

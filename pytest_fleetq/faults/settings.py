@@ -53,34 +53,50 @@ def _hint(name: str, known: Mapping[str, object]) -> str:
     return nearest(name, known) if known else "; it has none"
 
 
+def allowed(kind: type[Fault], name: str) -> str:
+    """What a setting may be, in words; "" for a type of its author's own."""
+    return _allowed(get_type_hints(kind)[name], settings_of(kind)[name].metadata)
+
+
 def _problem(value: object, hint: Any, bounds: Mapping[str, float]) -> str:
     """What the value ought to be instead, or "" if it is right."""
+    return "" if _fits(value, hint, bounds) else _allowed(hint, bounds)
+
+
+def _allowed(hint: Any, bounds: Mapping[str, float]) -> str:
     if get_origin(hint) is Literal:
-        choices = get_args(hint)
-        return "" if value in choices else f"one of {', '.join(map(repr, choices))}"
-    if hint is bool:
-        return "" if isinstance(value, bool) else "true or false"
-    if hint is str:
-        return "" if isinstance(value, str) else "text"
+        return f"one of {', '.join(map(repr, get_args(hint)))}"
     if hint in (int, float):
-        return _number_problem(value, hint, bounds)
-    return ""  # a type of its author's own: its __post_init__ may look at it
+        return f"{'a whole number' if hint is int else 'a number'} {_range(bounds)}".rstrip()
+    return {bool: "true or false", str: "text"}.get(hint, "")
 
 
-def _number_problem(value: object, hint: type, bounds: Mapping[str, float]) -> str:
-    what = "a whole number" if hint is int else "a number"
-    allowed = (int,) if hint is int else (int, float)
-    # True is an int to Python, and never meant as one here.
-    if isinstance(value, bool) or not isinstance(value, allowed) or not math.isfinite(value):
-        return what
-    low, high, above = (
+def _range(bounds: Mapping[str, float]) -> str:
+    low, high, above = _limits(bounds)
+    words = [f"above {above:g}"] if above >= low else []
+    words += [f"from {low:g}"] if above < low and low > -math.inf else []
+    words += [f"up to {high:g}"] if high < math.inf else []
+    return " ".join(words)
+
+
+def _limits(bounds: Mapping[str, float]) -> tuple[float, float, float]:
+    return (
         bounds.get("low", -math.inf),
         bounds.get("high", math.inf),
         bounds.get("above", -math.inf),
     )
-    if low <= value <= high and value > above:
-        return ""
-    words = [f"above {above:g}"] if above >= low else [f"from {low:g}"]
-    if high < math.inf:
-        words.append(f"up to {high:g}")
-    return f"{what} {' '.join(words)}"
+
+
+def _fits(value: object, hint: Any, bounds: Mapping[str, float]) -> bool:
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if hint in (bool, str):
+        return isinstance(value, hint)
+    if hint not in (int, float):
+        return True  # a type of its author's own: its __post_init__ may look at it
+    numbers = (int,) if hint is int else (int, float)
+    # True is an int to Python, and never meant as one here.
+    if isinstance(value, bool) or not isinstance(value, numbers) or not math.isfinite(value):
+        return False
+    low, high, above = _limits(bounds)
+    return low <= value <= high and value > above

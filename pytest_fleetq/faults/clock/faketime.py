@@ -1,5 +1,5 @@
-"""A false clock for pods that are not FLEET-Q: libfaketime, if it is installed (`pip install
-libfaketime`) and the pod was started with `environment`. Statically linked programs escape it.
+"""A false clock for pods that are not FLEET-Q: libfaketime, if it is installed (the extra `clock`)
+and the pod was started with `environment`. Statically linked programs escape it.
 
 Only wall time is faked. The library reads its orders from a file at every look at the clock, and
 that it does is the evidence.
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pytest_fleetq.faults import proc
 from pytest_fleetq.faults.base import PodView
-from pytest_fleetq.faults.errors import FaultUnavailable
+from pytest_fleetq.faults.errors import FaultError, FaultUnavailable
 
 NAME = "faketime"
 TRUE = "+0 x1"  # the rate stays as it was unless it is said
@@ -38,7 +38,8 @@ def environment(directory: Path) -> Mapping[str, str]:
     found = library()
     if found is None:
         return {}
-    _order(directory, TRUE)
+    if not (directory / NAME).exists():  # one that is started again has the orders it had
+        _order(directory, TRUE)
     return {
         "LD_PRELOAD": str(found),
         "FAKETIME_TIMESTAMP_FILE": str(directory / NAME),
@@ -48,22 +49,19 @@ def environment(directory: Path) -> Mapping[str, str]:
     }
 
 
-def unavailable(pod: PodView) -> str | None:
-    """Why this pod's clock cannot be faked, or None."""
-    if library() is None:
-        return "its clock needs libfaketime, which is not installed"
-    maps = proc.PROC / str(pod.pid) / "maps"
-    if "libfaketime" not in maps.read_text() or not (pod.directory / NAME).exists():
-        return "it was started without libfaketime"
-    return None
-
-
 class FalseClock:
     """One pod's."""
 
     def __init__(self, pod: PodView) -> None:
-        if reason := unavailable(pod):
-            raise FaultUnavailable(f"{pod.name}: {reason}")
+        if library() is None:
+            raise FaultUnavailable(
+                f"the clock of {pod.name} needs libfaketime: pip install 'pytest-fleetq[clock]'"
+            )
+        if not _obeys(pod):
+            raise FaultError(
+                f"{pod.name} does not obey libfaketime: start its cluster with clock=True, and a "
+                "program that is not linked statically"
+            )
         self.pod = pod
         self._reads = Opens(pod.directory)
 
@@ -91,6 +89,11 @@ class FalseClock:
     def _tell(self, order: str) -> None:
         _order(self.pod.directory, order)
         self._reads.forget()
+
+
+def _obeys(pod: PodView) -> bool:
+    maps = proc.PROC / str(pod.pid) / "maps"
+    return "libfaketime" in maps.read_text() and (pod.directory / NAME).exists()
 
 
 def _order(directory: Path, order: str) -> None:

@@ -1,16 +1,17 @@
 """Who hears whom, and how the links are made to obey.
 
-A pattern is the set of pairs (listener, speaker) in which the listener hears nothing. A link leads
-from a source to a target: what the source says flows upstream, the answers downstream.
+A link leads from a source to a target: what the source says flows upstream, the answers downstream.
 """
 
-from collections.abc import Iterable, Sequence, Set
+import threading
+from collections.abc import Callable, Iterable, Sequence
 
 from pytest_fleetq.faults.base import FleetView, LinksView
 from pytest_fleetq.faults.names import counted
 
 Edge = tuple[str, str]
-Deafness = Set[tuple[str, str]]
+Deafness = Callable[[str, str], bool]
+"""Whether a listener, the first, hears nothing of a speaker, the second."""
 
 
 def apart(inside: Iterable[str], outside: Iterable[str]) -> set[tuple[str, str]]:
@@ -19,20 +20,17 @@ def apart(inside: Iterable[str], outside: Iterable[str]) -> set[tuple[str, str]]
     return {pair for a in inside for b in outside for pair in ((a, b), (b, a))}
 
 
-def deaf(listeners: Iterable[str], speakers: Iterable[str]) -> set[tuple[str, str]]:
-    speakers = list(speakers)
-    return {(listener, speaker) for listener in listeners for speaker in speakers}
-
-
 def bridge(names: Sequence[str]) -> set[tuple[str, str]]:
-    """Two halves that do not hear each other, and the one in the middle whom both hear."""
+    """Two halves that do not hear each other, and the one in the middle whom both hear.
+    → pairs of a listener and whom it does not hear"""
     middle = len(names) // 2
     return apart(names[:middle], names[middle + 1 :])
 
 
 def ring(names: Sequence[str]) -> set[tuple[str, str]]:
     """Everybody hears a majority, and no two the same one: those next to them in the ring. With 5
-    it is the neighbour on either side; with 3 only the next, who does not hear back."""
+    it is the neighbour on either side; with 3 only the next, who does not hear back.
+    → pairs of a listener and whom it does not hear"""
     size = len(names)
     near = {_step(number, size) for number in range(size // 2 + 1)}
     return {
@@ -49,15 +47,13 @@ def _step(number: int, size: int) -> int:
     return distance % size if number % 2 else -distance % size
 
 
-def names_on(links: LinksView) -> set[str]:
-    return {name for edge in links.edges() for name in edge}
-
-
 class Cuts:
-    """What one injection did to the links, and how to undo it."""
+    """What one injection did to the links, those made meanwhile too, and how to undo it."""
 
     def __init__(self) -> None:
         self._links: LinksView | None = None
+        self._unwatch: Callable[[], object] = lambda: None
+        self._turn = threading.Lock()  # a pod may be added in one thread and this healed in another
         self._cut: list[Edge] = []
         self._toxics: list[tuple[Edge, str]] = []
         self._before: dict[Edge, int] = {}
@@ -66,16 +62,20 @@ class Cuts:
     def impose(self, fleet: FleetView, silence: Deafness, *, quietly: bool) -> None:
         """Connections over a link of which both ends are deaf are reset, and none is taken;
         `quietly`, or if only one is, they stay and what is said waits, as if packets were lost."""
-        self._links = fleet.links
-        for edge in fleet.links.edges():
-            self._impose(fleet.links, edge, silence, quietly)
+        links = self._links = fleet.links
+
+        def impose(edge: Edge) -> None:
+            with self._turn:
+                self._impose(links, edge, silence, quietly)
+
+        self._unwatch = links.watch(impose)
 
     def _impose(self, links: LinksView, edge: Edge, silence: Deafness, quietly: bool) -> None:
         source, target = edge
         streams = [
             stream
             for stream, pair in (("upstream", (target, source)), ("downstream", (source, target)))
-            if pair in silence
+            if silence(*pair)
         ]
         if len(streams) == 2 and not quietly:
             self._before[edge] = _refusals(links, edge)
@@ -87,17 +87,23 @@ class Cuts:
             self._toxics.append((edge, added))
 
     def lift(self) -> None:
-        self._look()
-        if self._links is not None:
-            while self._cut:
-                self._links.mend(self._cut[-1])
-                self._cut.pop()
-            while self._toxics:
-                self._links.remove_toxic(self._toxics[-1][1])
-                self._toxics.pop()
+        self._unwatch()
+        with self._turn:
+            self._look()
+            if self._links is not None:
+                self._lift(self._links)
+
+    def _lift(self, links: LinksView) -> None:
+        while self._cut:
+            links.mend(self._cut[-1])
+            self._cut.pop()
+        while self._toxics:
+            links.remove_toxic(self._toxics[-1][1])
+            self._toxics.pop()
 
     def effect(self) -> str | None:
-        self._look()
+        with self._turn:
+            self._look()
         met = [
             f"{source} → {target} {counted(n, 'time')}"
             for (source, target), n in self._seen.items()

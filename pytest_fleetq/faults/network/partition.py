@@ -2,13 +2,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pytest_fleetq.faults.base import Fault, FleetView, PodView
-from pytest_fleetq.faults.network.hearing import Cuts, apart, deaf, names_on
+from pytest_fleetq.faults.network.hearing import Cuts
 
 
 @dataclass
 class Partition(Fault):
     """The pods are cut off from all others, not from each other. Connections are reset; `silent`ly,
-    they stay, and nothing passes, as when packets are lost.
+    they stay, and nothing passes, as when packets are lost. A pod that is added while this lasts is
+    one of the others.
 
     With `one_way` they are still heard, but hear nothing; if they `hear`, they are not heard. With
     `client` false, the test's own client is not cut off."""
@@ -28,13 +29,14 @@ class Partition(Fault):
 
     def start(self, fleet: FleetView, pods: Sequence[PodView]) -> None:
         inside = {pod.name for pod in pods}
-        outside = names_on(fleet.links) - inside
-        if not self.client:
-            outside -= {"client"}
-        if not self.one_way:
-            silence = apart(inside, outside)
-        else:
-            silence = deaf(outside, inside) if self.hear else deaf(inside, outside)
+
+        def silence(listener: str, speaker: str) -> bool:
+            if not self.client and "client" in (listener, speaker):
+                return False
+            if (listener in inside) == (speaker in inside):
+                return False
+            return not self.one_way or (listener in inside) != self.hear
+
         self._cuts.impose(fleet, silence, quietly=self.silent)
 
     def heal(self) -> None:

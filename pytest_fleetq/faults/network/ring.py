@@ -1,30 +1,16 @@
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from pytest_fleetq.faults.base import Fault, FleetView, PodView
-from pytest_fleetq.faults.errors import BadTarget
-from pytest_fleetq.faults.network.hearing import Cuts, ring
+from pytest_fleetq.faults.network.hearing import ring
+from pytest_fleetq.faults.network.pattern import Pattern
 
 
 @dataclass
-class Ring(Fault):
+class Ring(Pattern):
     """Every pod hears a majority of the pods, and no two hear the same one. The client, and
     whatever is not a target, hears everybody."""
 
     name = "ring"
-    colour = "#e80"
-    needs_links = True
-    usual_target = "all"
-    silent: bool = False
-    _cuts: Cuts = field(default_factory=Cuts)
 
-    def start(self, fleet: FleetView, pods: Sequence[PodView]) -> None:
-        if len(pods) < 3:
-            raise BadTarget(f"a ring needs at least 3 pods, not {len(pods)}")
-        self._cuts.impose(fleet, ring([pod.name for pod in pods]), quietly=self.silent)
-
-    def heal(self) -> None:
-        self._cuts.lift()
-
-    def effect(self) -> str | None:
-        return self._cuts.effect()
+    def silence(self, names: Sequence[str]) -> set[tuple[str, str]]:
+        return ring(names)

@@ -15,6 +15,13 @@ class Slicer(ToxicFault):
     size_variation: int = number(32)
     delay: float = number(10.0)
 
+    def __post_init__(self) -> None:
+        if self.size_variation >= self.average_size:
+            raise ValueError(
+                f"size_variation={self.size_variation} must be below "
+                f"average_size={self.average_size}"
+            )
+
     def attributes(self) -> Mapping[str, float]:
         return {
             "average_size": self.average_size,

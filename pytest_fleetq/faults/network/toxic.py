@@ -1,7 +1,8 @@
 """What the faults that are a toxic of the proxy have in common."""
 
+import threading
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,9 +20,9 @@ _STREAMS = {
 
 @dataclass
 class ToxicFault(Fault):
-    """Acts on every link to or from the pods; from `source` only, if that is named. `stream`: what
-    whoever opened the connection sends is upstream, what it receives is downstream. `toxicity`: the
-    share of connections that it acts on, drawn once for each."""
+    """Acts on every link to or from the pods, those made meanwhile too; from `source` only, if that
+    is named. `stream`: what whoever opened the connection sends is upstream, what it receives is
+    downstream. `toxicity`: the share of connections that it acts on, drawn once for each."""
 
     colour = "#e80"
     needs_links = True
@@ -30,16 +31,22 @@ class ToxicFault(Fault):
     source: str = ""
     _toxics: list[tuple[LinksView, tuple[str, str], str]] = field(default_factory=list)
     _seen: dict[str, int] = field(default_factory=dict)
+    _turn: threading.Lock = field(default_factory=threading.Lock)  # as in Cuts
+    _unwatch: Callable[[], object] = lambda: None
 
     @abstractmethod
     def attributes(self) -> Mapping[str, float]:
         """The toxic's, by toxiproxy's names."""
 
     def start(self, fleet: FleetView, pods: Sequence[PodView]) -> None:
-        names = {pod.name for pod in pods}
-        for edge in fleet.links.edges():
+        names, links = {pod.name for pod in pods}, fleet.links
+
+        def poison(edge: tuple[str, str]) -> None:
             if names & set(edge) and self.source in {"", edge[0]}:
-                self._poison(fleet.links, edge)
+                with self._turn:
+                    self._poison(links, edge)
+
+        self._unwatch = links.watch(poison)
         if not self._toxics:
             where = f" from {self.source!r}" if self.source else ""
             raise BadTarget(
@@ -47,14 +54,17 @@ class ToxicFault(Fault):
             )
 
     def heal(self) -> None:
-        self._look()
-        while self._toxics:
-            links, _, toxic = self._toxics[-1]
-            links.remove_toxic(toxic)
-            self._toxics.pop()
+        self._unwatch()
+        with self._turn:
+            self._look()
+            while self._toxics:
+                links, _, toxic = self._toxics[-1]
+                links.remove_toxic(toxic)
+                self._toxics.pop()
 
     def effect(self) -> str | None:
-        self._look()
+        with self._turn:
+            self._look()
         total = sum(self._seen.values())
         return (
             f"{self.name} acted {counted(total, 'time')} on {counted(len(self._seen), 'stream')}"

@@ -6,10 +6,24 @@ from dataclasses import dataclass, field
 from pytest_fleetq.faults import proc
 from pytest_fleetq.faults.base import Fault, FleetView, PodView
 from pytest_fleetq.faults.errors import FaultUnavailable
+from pytest_fleetq.faults.names import nearest
 from pytest_fleetq.faults.orders import Orders
 from pytest_fleetq.faults.process.ending import Ended
 from pytest_fleetq.faults.settings import number
 
+FAILPOINTS = (
+    "store.before_begin",
+    "store.between_statements",
+    "store.between_ops",
+    "store.before_commit",
+    "store.after_commit",
+    "executor.before_handler",
+    "executor.after_handler",
+    "pod.ready",
+    "leader.elected",
+    "recovery.between_batches",
+    "retention.between_batches",
+)
 _ACTION = re.compile(r"kill|exit|stop|raise|delay:[0-9]+(\.[0-9]+)?")
 
 
@@ -28,10 +42,8 @@ class CrashAt(Fault):
     _pods: list[PodView] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z_]+\.[a-z_]+", self.at):
-            raise ValueError(
-                f"at={self.at!r} must be a failpoint's name, such as store.before_commit"
-            )
+        if self.at not in FAILPOINTS:
+            raise ValueError(f"at={self.at!r} is no failpoint{nearest(self.at, FAILPOINTS)}")
         if not _ACTION.fullmatch(self.action):
             raise ValueError(
                 f"action={self.action!r} must be one of kill, exit, stop, raise, delay:SECONDS"
@@ -56,13 +68,4 @@ class CrashAt(Fault):
         self._ended.start_again()
 
     def effect(self) -> str | None:
-        return self._orders.effect(f"failpoint:{self.at}") or self._seen_to_end()
-
-    def _seen_to_end(self) -> str | None:
-        """What can be seen from outside. A pod that stopped may also have been killed since, by the
-        rest of its fleet, for standing in their way."""
-        if self.action not in {"kill", "exit", "stop"}:
-            return None
-        stopped = [pod.name for pod in self._pods if pod.alive and proc.state(pod.pid) == "T"]
-        what = f"{self.action} at {self.at}"
-        return f"{what}: {', '.join(stopped)}" if stopped else self._ended.effect(what)
+        return self._orders.effect(f"failpoint:{self.at}")

@@ -6,7 +6,8 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from pytest_fleetq.faults.errors import LinksError
@@ -21,8 +22,10 @@ class Links:
     awaited by the first order; it ends with `close`, or with this one, whatever that dies of."""
 
     def __init__(self, seed: int = 0) -> None:
-        self._turn = threading.Lock()
+        self._turn = threading.Lock()  # to give an order
+        self._edging = threading.RLock()  # to add an edge, or to see all
         self._edges: dict[tuple[str, str], str] = {}
+        self._watching: list[Callable[[tuple[str, str]], object]] = []
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._control, theirs = socket.socketpair()
         with theirs:
@@ -42,9 +45,12 @@ class Links:
 
     def add_edge(self, source: str, target: str, address: str) -> str:
         """A link to a HOST:PORT. → the HOST:PORT to connect to instead"""
-        listen: str = self._order("add_edge", edge=(source, target), address=address)
-        self._edges[source, target] = listen
-        return listen
+        with self._edging:
+            listen: str = self._order("add_edge", edge=(source, target), address=address)
+            self._edges[source, target] = listen
+            for see in self._watching:
+                see((source, target))
+            return listen
 
     def retarget(self, edge: tuple[str, str], address: str) -> None:
         """New connections of a link go there from now on."""
@@ -56,6 +62,18 @@ class Links:
 
     def edges(self) -> Sequence[tuple[str, str]]:
         return list(self._edges)
+
+    def watch(self, see: Callable[[tuple[str, str]], object]) -> Callable[[], None]:
+        with self._edging:
+            for edge in self.edges():
+                see(edge)
+            self._watching.append(see)
+        return partial(self._unwatch, see)
+
+    def _unwatch(self, see: Callable[[tuple[str, str]], object]) -> None:
+        with self._edging:
+            if see in self._watching:
+                self._watching.remove(see)
 
     def add_toxic(
         self,

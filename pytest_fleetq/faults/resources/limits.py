@@ -15,12 +15,12 @@ class Limits:
 
     def lower(self, pod: PodView, limit: int) -> None:
         soft, hard = resource.prlimit(pod.pid, self._which)
+        if soft != resource.RLIM_INFINITY and soft <= limit:
+            return  # it has no more than that already
         self._before.append((pod, pod.pid, (soft, hard)))
-        if hard != resource.RLIM_INFINITY:
-            limit = min(limit, hard)
         resource.prlimit(pod.pid, self._which, (limit, hard))
         now, _ = resource.prlimit(pod.pid, self._which)
-        if now == limit != soft:
+        if now == limit:
             self._seen[pod.name] = now
 
     def restore(self) -> None:

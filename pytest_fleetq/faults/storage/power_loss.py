@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,14 +13,8 @@ from pytest_fleetq.faults.process.ending import Ended
 from pytest_fleetq.faults.settings import number
 from pytest_fleetq.faults.waiting import until
 
-# The server's own code, since only it can read what its file layer noted; in a process of its own.
-_LOSE_POWER = """
-import random, sys
-from pathlib import Path
-from fleetq_server.store.sqlite.faultvfs import lose_power
-database, seed = sys.argv[1:]
-print(lose_power(Path(database), random.Random(int(seed)) if seed else None))
-"""
+# Only the server can read what its file layer noted; in a process of its own.
+_LOSE_POWER = "fleetq_server.cli.losepower"
 
 
 @dataclass
@@ -66,14 +61,11 @@ class PowerLoss(Fault):
         until(self._ended.gone, f"disk operation {self.nth} of a pod", self.within)
 
     def _lose(self, database: Path) -> int:
-        seed = str(self.seed) if self.torn else ""
-        done = subprocess.run(
-            [sys.executable, "-c", _LOSE_POWER, str(database), seed],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return int(done.stdout)
+        command = [sys.executable, "-m", _LOSE_POWER, str(database)]
+        command += ["--seed", str(self.seed)] if self.torn else []
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        lost: int = json.loads(done.stdout)["lost"]
+        return lost
 
 
 def database_of(store: str) -> Path:

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from pytest_fleetq.faults.clock import faketime
-from pytest_fleetq.faults.errors import FaultHadNoEffect, FaultUnavailable
+from pytest_fleetq.faults.errors import FaultError, FaultHadNoEffect, FaultUnavailable
 from pytest_fleetq.faults.handle import Injection
 from pytest_fleetq.faults.registry import Registry
 from tests.plugin.faults.world import TinyFleet, TinyPod, ask, python, running
 
 needs_faketime = pytest.mark.skipif(
-    faketime.library() is None, reason="libfaketime is not installed"
+    faketime.library() is None, reason="libfaketime, of the extra `clock`, is not installed"
 )
 
 # Answers what time it is: wall and monotonic.
@@ -93,6 +93,16 @@ def test_a_false_time_that_nobody_asked_for_is_no_effect(teller: TinyFleet) -> N
         injection.check_effect()
 
 
+@needs_faketime
 def test_a_pod_started_without_it_cannot_have_clock_faults(fleet: TinyFleet) -> None:
-    with pytest.raises(FaultUnavailable, match=r"pod-0: it.* libfaketime"):
+    with pytest.raises(FaultError, match=r"pod-0 does not obey libfaketime: .* clock=True"):
         inject(fleet, "clock_jump")
+
+
+def test_without_the_extra_the_reason_says_what_to_install(
+    fleet: TinyFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faketime, "find_spec", lambda _: None)
+    with pytest.raises(FaultUnavailable, match=r"pip install 'pytest-fleetq\[clock\]'"):
+        inject(fleet, "clock_jump")
+    assert faketime.environment(fleet.directory) == {}

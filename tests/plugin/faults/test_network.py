@@ -160,6 +160,43 @@ def test_a_partition_that_nobody_met_had_no_effect(servers: TinyFleet, mesh: Lin
         injection.check_effect()
 
 
+def join(fleet: TinyFleet, links: Links) -> None:
+    """A pod that is added: it reaches the others, the client reaches it."""
+    for pod in fleet.pods:
+        links.add_edge("pod-3", pod.name, pod.address)
+    links.add_edge("client", "pod-3", fleet.pods[2].address)
+
+
+def test_a_partition_holds_for_a_pod_that_is_added(servers: TinyFleet, mesh: Links) -> None:
+    with inject(servers, "partition", 0):
+        join(servers, mesh)
+        assert not reaches(mesh, "pod-3", "pod-0")
+        assert reaches(mesh, "pod-3", "pod-1")
+        assert reaches(mesh, "client", "pod-3")
+    assert reaches(mesh, "pod-3", "pod-0")
+    links = len(mesh.edges())
+    mesh.add_edge("pod-4", "pod-0", servers.pods[0].address)
+    assert reaches(mesh, "pod-4", "pod-0"), "it is over"
+    assert len(mesh.edges()) == links + 1
+
+
+@pytest.mark.parametrize("pattern", ["bridge", "ring"])
+def test_a_pattern_leaves_a_pod_that_is_added_alone(
+    servers: TinyFleet, mesh: Links, pattern: str
+) -> None:
+    with inject(servers, pattern, 0, 1, 2):
+        join(servers, mesh)
+        assert all(reaches(mesh, *edge) for edge in mesh.edges() if "pod-3" in edge)
+
+
+def test_a_toxic_acts_on_links_of_a_pod_that_is_added(servers: TinyFleet, mesh: Links) -> None:
+    with inject(servers, "timeout", 0):
+        join(servers, mesh)
+        assert not reaches(mesh, "pod-3", "pod-0")
+        assert reaches(mesh, "pod-3", "pod-1")
+    assert reaches(mesh, "pod-3", "pod-0")
+
+
 def test_latency_of_one_pod(servers: TinyFleet, mesh: Links) -> None:
     with inject(servers, "latency", 0, latency=150.0, jitter=0.0) as injection:
         began = time.monotonic()
@@ -207,6 +244,8 @@ def test_settings_of_the_network_are_checked() -> None:
     ):
         with pytest.raises(BadSetting, match=problem):
             Registry().make("partition", **settings)
+    with pytest.raises(BadSetting, match="size_variation=32 must be below average_size=7"):
+        Registry().make("slicer", average_size=7)
     with pytest.raises(BadSetting, match="toxicity=2 must be a number from 0 up to 1"):
         Registry().make("latency", toxicity=2)
     with pytest.raises(BadSetting, match="stream='sideways' must be one of"):

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from fleetq_server import failpoints
 from pytest_fleetq.faults import proc
 from pytest_fleetq.faults.errors import BadSetting, FaultHadNoEffect, FaultUnavailable
 from pytest_fleetq.faults.handle import Injection
+from pytest_fleetq.faults.process.crash_at import FAILPOINTS
 from pytest_fleetq.faults.registry import Registry
 from tests.plugin.faults.world import TinyFleet, TinyPod, ask, connect, python, running, until
 
@@ -101,11 +103,18 @@ def test_only_fleetq_pods_have_failpoints(fleet: TinyFleet) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "problem"),
-    [({"at": "somewhere"}, "failpoint's name"), ({"action": "dance"}, "one of kill, exit, stop")],
+    [
+        ({"at": "store.commit"}, "no failpoint; did you mean store."),
+        ({"action": "dance"}, "one of kill, exit, stop"),
+    ],
 )
 def test_wrong_failpoints_are_refused(settings: dict[str, object], problem: str) -> None:
     with pytest.raises(BadSetting, match=problem):
         Registry().make("crash_at", **settings)
+
+
+def test_every_failpoint_of_a_pod_can_be_named() -> None:
+    assert set(FAILPOINTS) == failpoints.NAMES
 
 
 def test_a_number_reused_by_another_process_is_no_survivor() -> None:

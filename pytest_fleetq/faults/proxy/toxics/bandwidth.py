@@ -4,6 +4,7 @@ from pytest_fleetq.faults.proxy.chunk import Chunk
 from pytest_fleetq.faults.proxy.toxics.base import Place, Toxic
 
 PIECE_SECONDS = 0.02  # a large chunk trickles, rather than to wait and then arrive at once
+NOTICED_SECONDS = 0.001  # what waits less was not limited
 
 
 @dataclass
@@ -24,7 +25,8 @@ class Bandwidth(Toxic):
         for at in range(0, len(chunk.data), size):
             piece = chunk.data[at : at + size]
             self._free_at = max(self._free_at, place.now()) + len(piece) / per_second
-            if not place.removed:
+            wait = self._free_at - place.now()
+            if wait >= NOTICED_SECONDS and not place.removed:
                 place.hit()
-            await place.sleep(self._free_at - place.now())
+            await place.sleep(wait)
             await place.write(Chunk(piece, place.now()))

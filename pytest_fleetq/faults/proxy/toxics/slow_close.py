@@ -12,6 +12,7 @@ class SlowClose(Toxic):
     delay: float = 0
 
     async def pass_end_on(self, place: Place, chunk: Chunk) -> None:
-        place.hit()
+        if self.delay:
+            place.hit()
         await place.sleep(self.delay / 1000)
         await place.write(chunk)
