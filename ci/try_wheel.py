@@ -17,6 +17,11 @@ MUST_CONTAIN = (
     "fleetq_server/store/sqlite/sqlite.sql",
     "fleetq_server/store/migrations/sqlite/0001_initial.sql",
     "pytest_fleetq/py.typed",
+    "pytest_fleetq/report/page/page.html",
+    "pytest_fleetq/report/page/timeline.js",
+    "pytest_fleetq/suites/pytest.integration.ini",
+    "pytest_fleetq/suites/test_integration_suite.py",
+    "pytest_fleetq/suites/test_performance_load.py",
 )
 ONLY_HOLDS = ("fleetq_server/", "pytest_fleetq/", "pytest_fleetq-")
 
@@ -58,6 +63,7 @@ def _use(wheel: Path, scratch: Path) -> None:
     for number in range(200):
         (sample / f"{number}.txt").write_text(f"sample {number}\n")
     _run(fleetq, "demo", str(sample), "--pods", "2", "--json", cwd=empty)
+    _run(fleetq, "test", "--suite", "integration", "--", "-k", "step_lifecycle", cwd=empty)
 
 
 def _run(*command: str, cwd: Path = ROOT) -> None:

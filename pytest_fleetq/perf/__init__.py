@@ -1,0 +1,1 @@
+"""How fast, how much, and whether it got worse."""

@@ -1,0 +1,1 @@
+"""`fleetq trend`: how figures went over the history of a branch."""
