@@ -1,0 +1,1 @@
+"""Watching a running fleet: its pods, its queues, and the machine."""
