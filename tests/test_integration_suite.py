@@ -17,7 +17,7 @@ from fleetq_server.model import Cause, HolderType, RetryPolicy, StepState
 
 pytestmark = pytest.mark.integration
 
-HANDLERS = "tests.integration_handlers"
+HANDLERS = "integration_handlers"
 WITHIN = 30.0
 SWIFT = RetryPolicy(max_attempts=3, initial_delay=0.05, multiplier=1.0, jitter=0.0)
 QUICK = {
@@ -29,11 +29,11 @@ QUICK = {
 
 @pytest.fixture
 def fleet_of(cluster: Callable[..., Any]) -> Callable[..., Any]:
-    """Clusters whose handlers are found in this repository, with short times."""
-    root = Path(__file__).parents[1]
+    """Clusters whose handlers are found beside this file, with short times."""
+    here = Path(__file__).parent
 
     def make(n_pods: int, **config: object) -> Any:
-        return cluster(n_pods, handlers=HANDLERS, cwd=root, config={**QUICK, **config})
+        return cluster(n_pods, handlers=HANDLERS, cwd=here, config={**QUICK, **config})
 
     return make
 
