@@ -1,0 +1,1 @@
+"""What the plugin itself costs, measured by `fleetq bench`."""
