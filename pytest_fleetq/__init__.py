@@ -17,14 +17,26 @@ if TYPE_CHECKING:
     from pytest_fleetq.cluster.plan import Command, Plan
     from pytest_fleetq.cluster.pod import Pod
     from pytest_fleetq.faults.base import Fault
+    from pytest_fleetq.faults.schedule import Draw
     from pytest_fleetq.injecting import Injector
     from pytest_fleetq.standalone import Cluster
 
-__all__ = ["Cluster", "Command", "Fault", "Fleet", "Injector", "Plan", "Pod", "__version__"]
+__all__ = [
+    "Cluster",
+    "Command",
+    "Draw",
+    "Fault",
+    "Fleet",
+    "Injector",
+    "Plan",
+    "Pod",
+    "__version__",
+]
 
 _HOMES = {
     "Cluster": "pytest_fleetq.standalone",
     "Command": "pytest_fleetq.cluster.plan",
+    "Draw": "pytest_fleetq.faults.schedule",
     "Fault": "pytest_fleetq.faults.base",
     "Fleet": "pytest_fleetq.cluster.fleet",
     "Injector": "pytest_fleetq.injecting",

@@ -12,10 +12,31 @@ import click
 from pytest_fleetq.faults.errors import NotReproduced
 from pytest_fleetq.faults.schedule import Schedule
 from pytest_fleetq.faults.shrink import shrink as reduce
+from pytest_fleetq.report.bundle import HISTORY, Bundle, NoBundle
+from pytest_fleetq.report.html import write_page
+from pytest_fleetq.report.summary import in_words, summarise
 
 SCHEDULE = "schedule.json"
-HISTORY = "history.jsonl"
 PATH: "click.Path[Path]" = click.Path(path_type=Path)
+
+
+@click.command("report")
+@click.argument("run", type=PATH)
+@click.option("--output", type=PATH, help="File for the page; report.html in RUN unless given.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def report(run: Path, output: Path | None, as_json: bool) -> None:
+    """Put a kept run on one page: verdicts, timeline, budgets, logs, how to run it again.
+
+    RUN is the folder of a cluster that --fleetq-keep left. The page is a file of its own, which
+    needs no network.
+    """
+    try:
+        bundle = Bundle.at(run)
+        page = write_page(bundle, output)
+        told = {**summarise(bundle), "page": str(page)}
+    except NoBundle as error:
+        raise click.BadParameter(str(error), param_hint="RUN") from None
+    click.echo(json.dumps(told, indent=1) if as_json else in_words(told))
 
 
 @click.command("shrink")

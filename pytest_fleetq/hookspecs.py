@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_fleetq.verdict.model import Checker
 
 
-def pytest_fleetq_launchers() -> "Mapping[str, Launcher]":  # type: ignore[empty-body]
+def pytest_fleetq_launchers() -> "Mapping[str, Launcher] | None":
     """Ways to start a pod, for `cluster(3, launcher="name", …)`.
 
     → by name a function that is given a `pytest_fleetq.cluster.plan.Plan` (index, folder, port,
@@ -23,14 +23,14 @@ def pytest_fleetq_launchers() -> "Mapping[str, Launcher]":  # type: ignore[empty
     """
 
 
-def pytest_fleetq_faults() -> "Iterable[type[Fault]]":  # type: ignore[empty-body]
+def pytest_fleetq_faults() -> "Iterable[type[Fault]] | None":
     """Faults, for `inject_failure("name", …)`.
 
     → subclasses of `pytest_fleetq.faults.base.Fault`; one may replace a built-in fault.
     """
 
 
-def pytest_fleetq_probes() -> "Mapping[str, Callable[[str], Probe]]":  # type: ignore[empty-body]
+def pytest_fleetq_probes() -> "Mapping[str, Callable[[str], Probe]] | None":
     """Ways to find out whether a pod is ready, for `cluster(…, ready="word:argument")`.
 
     → by word a function of what follows the colon, which returns the probe: called with the pod
@@ -38,14 +38,14 @@ def pytest_fleetq_probes() -> "Mapping[str, Callable[[str], Probe]]":  # type: i
     """
 
 
-def pytest_fleetq_stores() -> "Mapping[str, Callable[[Path], str]]":  # type: ignore[empty-body]
+def pytest_fleetq_stores() -> "Mapping[str, Callable[[Path], str]] | None":
     """Kinds of store, for `cluster(…, store="name")`.
 
     → by name a function that is given the cluster's folder and returns the URL of a new store.
     """
 
 
-def pytest_fleetq_checkers() -> "Iterable[Checker]":  # type: ignore[empty-body]
+def pytest_fleetq_checkers() -> "Iterable[Checker] | None":
     """Rules for histories, asked at the end of each test beside the default ones.
 
     → objects as in `pytest_fleetq.verdict.model.Checker`.
@@ -60,7 +60,7 @@ def pytest_fleetq_cluster_ending(fleet: "Fleet") -> None:
     """Called before a cluster is ended, its pods as the test left them."""
 
 
-def pytest_fleetq_report_sections(fleet: "Fleet") -> Sequence[tuple[str, str]]:  # type: ignore[empty-body]
+def pytest_fleetq_report_sections(fleet: "Fleet") -> Sequence[tuple[str, str]] | None:
     """Called for each cluster of a test that failed.
 
     → (title, text) of sections for its report.

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
+from pytest_fleetq.cluster.common import Common
 from pytest_fleetq.cluster.extensions import Extensions
+from pytest_fleetq.cluster.fleet import Fleet
 from pytest_fleetq.cluster.session import Session
 from pytest_fleetq.faults.registry import Registry
+from pytest_fleetq.markers.checkers import extra_checkers
+from pytest_fleetq.reproducing import reproducing
 from pytest_fleetq.trial import House, Rules, Trial
-from pytest_fleetq.verdict import choose
 
 _NODES: Mapping[str, type[pytest.Collector]] = {
     "class": pytest.Class,
@@ -27,32 +30,37 @@ class Keeper:
         folder: Path | None = options["dir"]
         paths = [config.rootpath, config.invocation_params.dir]
         session = Session(None if folder is None else folder.absolute(), paths)
-        session.warm()
         if options["keep"]:
             session.keep()
         self.kept = session.directory if options["keep"] else None
         hook = config.hook
+        extensions = Extensions(
+            _merged(hook.pytest_fleetq_launchers()),
+            _merged(hook.pytest_fleetq_probes()),
+            _merged(hook.pytest_fleetq_stores()),
+        )
+
+        def ready(fleet: Fleet) -> None:
+            hook.pytest_fleetq_cluster_ready(fleet=fleet)
+
+        def ending(fleet: Fleet) -> None:
+            hook.pytest_fleetq_cluster_ending(fleet=fleet)
+
         self._house = House(
             session,
-            Extensions(
-                _merged(hook.pytest_fleetq_launchers()),
-                _merged(hook.pytest_fleetq_probes()),
-                _merged(hook.pytest_fleetq_stores()),
-            ),
+            Common(session, extensions, ready, ending),
+            extensions,
             _registry(hook.pytest_fleetq_faults()),
-            [checker for found in hook.pytest_fleetq_checkers() for checker in found],
+            extra_checkers(config),
             options["seed"],
             options["keep"],
-            ready=lambda fleet: hook.pytest_fleetq_cluster_ready(fleet=fleet),
-            ending=lambda fleet: hook.pytest_fleetq_cluster_ending(fleet=fleet),
+            ready=ready,
+            ending=ending,
         )
         self._open = True
 
     def trial(self, item: pytest.Item) -> Trial:
-        trial = Trial(self._house, item.nodeid, item.path.parent, self._rules(item))
-        if limit := _time_limit(item):
-            trial.watch(limit)
-        return trial
+        return Trial(self._house, item.nodeid, item.path.parent, self._rules(item))
 
     def close(self) -> None:
         if self._open:
@@ -64,31 +72,22 @@ class Keeper:
         for marker in item.iter_markers("fleetq"):  # the closest comes first, and counts
             marked = {**marker.kwargs, **marked}
         told = {**self._options, **marked}
-        # Raised here, before anything starts, and not after all has run.
-        names, silence = tuple(told["checkers"]), tuple(told["silence"])
-        try:
-            choose(names or None, silence=silence, extra=self._house.checkers)
-        except ValueError as error:
-            raise pytest.UsageError(f"{item.nodeid}: {error}") from None
         node = _home(item, told["scope"])
         return Rules(
-            f"{told['scope']} {node.nodeid}" if node else "", names, silence, told["timeout"],
-            node.addfinalizer if node else lambda _: None,
-        )  # fmt: skip
-
-
-def _time_limit(item: pytest.Item) -> float:
-    """Seconds until pytest-timeout strikes; 0 for never."""
-    marker = item.get_closest_marker("timeout")
-    if marker is not None:
-        return float(marker.args[0] if marker.args else marker.kwargs.get("timeout") or 0)
-    if not item.config.pluginmanager.hasplugin("timeout"):
-        return 0.0
-    return float(item.config.getoption("timeout") or item.config.getini("timeout") or 0)
+            home=f"{told['scope']} {node.nodeid}" if node else "",
+            common=told["scope"] == "run",
+            checkers=tuple(told["checkers"]),
+            silence=tuple(told["silence"]),
+            timeout=told["timeout"],
+            # Whoever measures pays for no watcher.
+            follow=item.get_closest_marker("performance") is None,
+            again=reproducing(item, self._options["seed"]),
+            at_end_of_home=node.addfinalizer if node else lambda _: None,
+        )
 
 
 def _home(item: pytest.Item, scope: str) -> pytest.Collector | None:
-    if scope == "function":
+    if scope in ("function", "run"):
         return None
     node = item.getparent(_NODES[scope])
     # A test outside any class has its module for a home, as with pytest's own fixtures.

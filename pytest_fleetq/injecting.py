@@ -70,6 +70,7 @@ class Injector:
         if reason := kind.unavailable():
             pytest.skip(f"fault {name!r} is not available: {reason}")
         fleet = cluster or self._fleet_of(target)
+        _check_own(fleet)
         if kind.needs_links and not fleet.request.with_links:
             raise BadRequest(
                 f"fault {name!r} needs proxies between the pods: cluster(…, links=True)"
@@ -117,6 +118,7 @@ class Injector:
             if reason := self._registry.get(name).unavailable():
                 pytest.skip(f"fault {name!r} is not available: {reason}")
         fleet = cluster or self._fleet_of("all")
+        _check_own(fleet)
         (fleet.directory / PLAN).write_text(plan.to_json())
         nemesis = Nemesis(plan, fleet, self._inject_scheduled(fleet))
         self._nemeses.append(nemesis)
@@ -194,3 +196,11 @@ class Injector:
         for pod in fleet.pods:
             if isinstance(pod, Pod) and pod.name in chosen:
                 pod.expected_to_end = True
+
+
+def _check_own(fleet: Fleet) -> None:
+    if fleet.is_common:
+        raise BadRequest(
+            "other tests use this cluster at the same time: a test with faults needs one of its "
+            "own, by @pytest.mark.fleetq(scope='function')"
+        )

@@ -4,30 +4,32 @@ Importing it costs next to nothing: everything that starts processes is loaded b
 that asks for a cluster.
 """
 
-import warnings
-from collections.abc import Callable, Generator, Mapping
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from importlib import import_module
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_fleetq import hookspecs
+from pytest_fleetq import doubts, hookspecs, workers
 from pytest_fleetq.markers import declared, resources
+from pytest_fleetq.markers.checkers import unknown_checker
 from pytest_fleetq.options import add_options, read_options
+from pytest_fleetq.perf import budget_marker, budget_table
 
 if TYPE_CHECKING:
     from pytest_fleetq.house import Keeper
     from pytest_fleetq.injecting import Injector
+    from pytest_fleetq.perf.budget import PerfBudget
     from pytest_fleetq.trial import Trial
 
 OPTIONS = pytest.StashKey[Mapping[str, Any]]()
 KEEPER: "pytest.StashKey[Keeper]" = pytest.StashKey()
 TRIAL: "pytest.StashKey[Trial]" = pytest.StashKey()
-
-
-class UnknownVerdict(pytest.PytestWarning):
-    """A checker could not tell whether a rule was kept."""
+DEADLINE = pytest.StashKey[float]()  # when pytest-timeout will end the test
+BUDGET: "pytest.StashKey[PerfBudget]" = pytest.StashKey()
 
 
 # --- start-up ---
@@ -43,13 +45,19 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     declared.declare(config)
+    budget_marker.declare(config)
     config.stash[OPTIONS] = read_options(config)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """All workers of xdist have the seed of the process that starts them."""
-    node.workerinput["fleetq_seed"] = node.config.stash[OPTIONS]["seed"]
+    node.workerinput[workers.SEED] = node.config.stash[OPTIONS]["seed"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    workers.listen(node)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -57,8 +65,14 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    declared.check(items)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    try:
+        if problem := unknown_checker(config, config.stash[OPTIONS]):
+            raise pytest.UsageError(f"fleetq_checkers or fleetq_silence: {problem}")
+        declared.check(config, items)
+        budget_marker.check(items)
+    except pytest.UsageError as error:
+        workers.refuse(config, items, error)
 
 
 # --- fixtures ---
@@ -68,8 +82,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def cluster(request: pytest.FixtureRequest) -> "Callable[..., Any]":
     """Starts clusters of real processes: `fleet = cluster(n_pods, …)`; they end with the test.
 
-    cluster(n_pods, *, handlers=, command=, launcher=, store=, env=, config=, ready=, links=, name=,
-            timeout=, leader=, allow_exits=)
+    cluster(n_pods, *, handlers=, command=, launcher=, store=, env=, config=, ready=, links=,
+            clock=, name=, timeout=, leader=, allow_exits=, other_clients=)
 
     Args:
         n_pods: How many pods.
@@ -87,10 +101,14 @@ def cluster(request: pytest.FixtureRequest) -> "Callable[..., Any]":
             pod. "tcp" unless given, or "started" where the command is told no port.
         links: Whether traffic runs through proxies, so that network faults are possible. True
             unless given where the command or `env` names `{peers}`, otherwise False.
+        clock: Whether clock faults are possible for pods of a command; needs libfaketime, from
+            `pip install "pytest-fleetq[clock]"`. Those of FLEET-Q pods always are.
         name: For reports.
         timeout: Seconds until all pods must be ready, and that `wait_until` waits.
         leader: A function that finds the leader among pods that are not FLEET-Q's.
         allow_exits: A pod that ends by itself does not fail the test.
+        other_clients: Handlers or programs of yours submit steps too, which is not in the history:
+            steps that no recorded call made are no surprise then.
 
     Returns:
         A `pytest_fleetq.cluster.fleet.Fleet`.
@@ -111,6 +129,21 @@ def inject_failure(request: pytest.FixtureRequest) -> "Injector":
     return _trial(request).inject
 
 
+@pytest.fixture
+def perf_budget(request: pytest.FixtureRequest) -> "Iterator[PerfBudget]":
+    """What a test may cost: `perf_budget("claim.p99 <= 50ms", "rss_peak <= 200MB")`, judged at its
+    end; `perf_budget.load(rate=, duration=, mix=)` puts the pods under load. Also as a marker.
+
+    See `pytest_fleetq.perf.budget.PerfBudget`.
+    """
+    trial, item = _trial(request), request.node
+    make = import_module("pytest_fleetq.perf.budget").PerfBudget
+    budget = make(trial.session, lambda: trial.fleets, budget_marker.expressions(item))
+    item.stash[BUDGET] = budget
+    yield budget
+    budget.close()
+
+
 def _trial(request: pytest.FixtureRequest) -> "Trial":
     item: pytest.Item = request.node
     config = request.config
@@ -120,6 +153,8 @@ def _trial(request: pytest.FixtureRequest) -> "Trial":
             config.stash[KEEPER] = house.Keeper(config, config.stash[OPTIONS])
         trial: Trial = config.stash[KEEPER].trial(item)
         item.stash[TRIAL] = trial
+        if DEADLINE in item.stash:
+            trial.ends_at(item.stash[DEADLINE])
         item.addfinalizer(trial.close)
     return item.stash[TRIAL]
 
@@ -144,14 +179,30 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(reason)
 
 
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> Generator[None, object, object]:
+    item.stash[DEADLINE] = time.monotonic() + settings.timeout
+    if TRIAL in item.stash:  # it counts the body of the test only, and that is about to begin
+        item.stash[TRIAL].ends_at(item.stash[DEADLINE])
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_timeout_cancel_timer(item: pytest.Item) -> Generator[None, object, object]:
+    if TRIAL in item.stash:
+        item.stash[TRIAL].survived()
+    return (yield)
+
+
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Innermost: what is wrong with the clusters is a failure of the test itself."""
     try:
         result = yield
-    except Exception as error:
-        if TRIAL in item.stash and not isinstance(error, pytest.skip.Exception):
-            for problem in item.stash[TRIAL].conclude():
+    except (Exception, pytest.fail.Exception) as error:
+        timed_out = time.monotonic() >= item.stash.get(DEADLINE, inf)
+        if TRIAL in item.stash and not timed_out:
+            for problem in _problems(item, item.stash[TRIAL], failed=True):
                 error.add_note(f"fleetq: {problem}")
         raise
     if TRIAL in item.stash:
@@ -159,13 +210,22 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     return result
 
 
+def _problems(item: pytest.Item, trial: "Trial", *, failed: bool) -> list[str]:
+    budget = item.stash.get(BUDGET, None)
+    if budget is None:
+        return trial.conclude()
+    problems = [*budget.end_loads(at_once=failed), *trial.conclude(), *budget.conclude()]
+    item.user_properties += list(budget.properties().items())
+    return problems
+
+
 def _conclude(item: pytest.Item, trial: "Trial") -> None:
-    problems = trial.conclude()
+    problems = _problems(item, trial, failed=False)
     item.user_properties += list(trial.properties().items())
+    if item.config.stash[OPTIONS]["unknown"] == "fail":
+        problems += trial.doubts
     if problems:
         pytest.fail("\n".join(problems), pytrace=False)
-    for doubt in trial.doubts:
-        warnings.warn(UnknownVerdict(doubt), stacklevel=1)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -173,12 +233,21 @@ def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if report.failed and TRIAL in item.stash:
-        report.sections += item.stash[TRIAL].sections()
-        hook = item.config.hook.pytest_fleetq_report_sections
-        for fleet in item.stash[TRIAL].fleets:
-            report.sections += [section for found in hook(fleet=fleet) for section in found]
+    if report.when == "call" and BUDGET in item.stash:
+        setattr(report, budget_table.ATTRIBUTE, item.stash[BUDGET].told())
+    if TRIAL in item.stash:
+        _tell(item.stash[TRIAL], report, item.config.hook)
     return report
+
+
+def _tell(trial: "Trial", report: pytest.TestReport, hook: Any) -> None:
+    more: list[tuple[str, str]] = []
+    if report.failed:
+        for fleet in trial.fleets:
+            for found in hook.pytest_fleetq_report_sections(fleet=fleet):
+                more += found
+        report.sections += [*trial.sections(), *more]
+    trial.heard(report, more)
 
 
 # --- the end ---
@@ -188,13 +257,23 @@ def pytest_runtest_makereport(
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if KEEPER in session.config.stash:
         session.config.stash[KEEPER].close()
+        workers.tell_kept(session.config, session.config.stash[KEEPER].kept)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+# pytest 8.2 has no such name yet.
+def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None:
     config = terminalreporter.config
-    if KEEPER in config.stash and (kept := config.stash[KEEPER].kept):
+    if kept := config.stash.get(workers.KEPT, []):
         terminalreporter.section("fleetq")
-        terminalreporter.write_line(f"clusters are kept in {kept}")
+        terminalreporter.write_line(f"clusters are kept in {', '.join(kept)}")
+    if unknown := list(doubts.lines(terminalreporter.stats)):
+        terminalreporter.section("fleetq: verdicts that are unknown")
+        for line in unknown:
+            terminalreporter.write_line(line)
+    if table := list(budget_table.lines(terminalreporter.stats)):
+        terminalreporter.section("fleetq budgets")
+        for line in table:
+            terminalreporter.write_line(line)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -38,6 +38,7 @@ class Cluster:
         fleet = Fleet(_session(), self._request)
         try:
             fleet.start()
+            fleet.follow_journal()
         except BaseException:
             fleet.close()
             raise

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from pytest_fleetq.verdict.recorder import Recorder
@@ -12,6 +13,7 @@ class Timeline:
     def __init__(self, history: Recorder, began: float) -> None:
         self._history = history
         self._began = began
+        self._wall = time.time() - (time.monotonic() - began)
         self._numbers: dict[object, int] = {}
         self._lines: list[str] = []
         self.entries: list[dict[str, Any]] = []
@@ -27,7 +29,11 @@ class Timeline:
         self._lines.append(f"{moment:8.3f} s  {name} {stage}{_told(stage, about)}")
 
     def describe(self) -> str:
-        return "\n".join(self._lines)
+        """What happened when; empty if nothing did. Logs tell the time of day, so that is said."""
+        if not self._lines:
+            return ""
+        begun = datetime.fromtimestamp(self._wall, UTC).isoformat(timespec="milliseconds")
+        return "\n".join([f"   0.000 s  is {begun}", *self._lines])
 
     def _note(self, stage: str, key: object, name: str, about: Mapping[str, object]) -> None:
         match stage:

@@ -1,8 +1,10 @@
 """A cluster while it runs."""
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from fleetq_server.client import Client
@@ -10,7 +12,7 @@ from fleetq_server.errors import FleetError
 from pytest_fleetq.cluster.channels import Channels
 from pytest_fleetq.cluster.errors import ClusterError, PodFailed
 from pytest_fleetq.cluster.extensions import Extensions
-from pytest_fleetq.cluster.journal import Journal
+from pytest_fleetq.cluster.journal import MARK, Journal
 from pytest_fleetq.cluster.network import Network
 from pytest_fleetq.cluster.plan import Plan
 from pytest_fleetq.cluster.pod import STOP_SECONDS, Pod
@@ -41,10 +43,12 @@ class Fleet:
     Attributes:
         name: As asked for.
         directory: Everything about it: a folder per pod, the history, the store if it is a file.
-        store: The URL of the store, or the folder that stands in for one.
         history: The pen of this test's history, for what the test wants to add.
         request: What it was made from.
+        is_common: Whether other processes use it at the same time.
     """
+
+    is_common = False
 
     def __init__(
         self,
@@ -60,7 +64,8 @@ class Fleet:
         self.name = request.name
         self.timeout = request.timeout or timeout
         self.directory = session.make_directory(request.name)
-        self.store = make_store(request, self.directory, extensions)
+        self.store_url = make_store(request, self.directory, extensions)
+        self._handed_out: set[str] = set()
         self.began = time.monotonic()
         self.ended = False
         self._session = session
@@ -76,7 +81,9 @@ class Fleet:
         if self._network is not None:
             self._stack.callback(self._network.close)
         self._starter = make_starter(session, request, self, extensions)
-        self.journal = Journal(self.history)
+        own = f"{MARK}-{os.getpid()}" if self.is_common else MARK
+        self._journal = Journal(self.history, lambda: session.loop, self._places, own)
+        self._stack.callback(self._journal.close)
 
     def __repr__(self) -> str:
         return f"<cluster {self.name}: {', '.join(map(repr, self._pods))}>"
@@ -164,8 +171,26 @@ class Fleet:
     # --- talking to them ---
 
     @property
+    def store(self) -> str:
+        """The URL of the store, or the folder that stands in for one."""
+        self._handed_out.add("fleet.store")
+        return self.store_url
+
+    @property
     def addresses(self) -> tuple[str, ...]:
-        return tuple(pod.address for pod in self._pods)
+        """Where the test's client reaches the pods."""
+        self._handed_out.add("fleet.addresses")
+        return self._fronts()
+
+    @property
+    def python_path(self) -> Sequence[Path]:
+        """Where pods find handlers, besides what this process can import."""
+        return self._session.python_path
+
+    @property
+    def handed_out(self) -> set[str]:
+        """What was asked for with which anybody can call the pods, past the history."""
+        return self._handed_out | {f"{pod.name}.address" for pod in self._pods if pod.handed_out}
 
     @property
     def client(self) -> Client:
@@ -174,20 +199,21 @@ class Fleet:
             raise ClusterError(
                 "fleet.client is for FLEET-Q pods; to your own there is fleet.channel()"
             )
-        if self._current is None or self._current.addresses != self.addresses:
+        if self._current is None or self._current.addresses != self._fronts():
             self._current = self.client_of(*self._pods)
         return self._current
 
     def client_of(self, *pods: Pod) -> RecordedClient:
         """A client that knows only these pods."""
-        name, addresses = f"client-{len(self._clients) + 1}", [pod.address for pod in pods]
+        name, addresses = f"client-{len(self._clients) + 1}", [pod.front for pod in pods]
         client = RecordedClient(addresses, self.history, name, self._session.loop)
         self._clients.append(client)
         return client
 
     def channel(self, pod: Pod | None = None) -> "grpc.Channel":
         """A gRPC channel to a pod, the first one unless given, for stubs of your own services."""
-        return self._channels.open((pod or self._pods[0]).address)
+        self._handed_out.add("fleet.channel")
+        return self._channels.open((pod or self._pods[0]).front)
 
     @property
     def links(self) -> "LinksView":
@@ -209,10 +235,16 @@ class Fleet:
         return [pod for pod in self._pods if pod.ended_unasked]
 
     def drain_journal(self) -> None:
-        """Brings the fleet's own events into the history."""
-        if self.is_fleetq and any(pod.alive for pod in self._pods):
+        """Brings the fleet's own events into the history. If it cannot be asked, the history tells
+        that, and the verdict."""
+        if self.is_fleetq and self._pods:
             with suppress(FleetError):
-                self.journal.read(self.client)
+                self._journal.read()
+
+    def follow_journal(self) -> None:
+        """From now on they come as they happen."""
+        if self.is_fleetq:
+            self._journal.follow()
 
     def close(self) -> None:
         """Ends everything; harmless when repeated. What has to be saved was recorded before: the
@@ -220,14 +252,20 @@ class Fleet:
         if self.ended:
             return
         self.ended = True
+        self._journal.close()
         for pod in self._pods:
             pod.ask_to_end()
-        for client in self._clients:
-            client.close()
+        self._close_clients()
         deadline = time.monotonic() + END_SECONDS
         for pod in self._pods:
             pod.stop(max(0.0, deadline - time.monotonic()))
         self._drop_all()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Closes what this process has of it; the pods run on."""
+        self.ended = True
+        self._close_clients()
         self._stack.close()
 
     # --- for the starters ---
@@ -235,9 +273,16 @@ class Fleet:
     def plan(self, pod: Pod) -> Plan:
         peers = {other.name: self._reach(pod, other) for other in self._pods if other is not pod}
         return Plan(
-            pod.index, pod.name, pod.directory, pod.host, pod.port, peers, self.store,
+            pod.index, pod.name, pod.directory, pod.host, pod.port, peers, self.store_url,
             self.request.settings,
         )  # fmt: skip
+
+    def _fronts(self) -> tuple[str, ...]:
+        return tuple(pod.front for pod in self._pods)
+
+    def _places(self) -> Sequence[str]:
+        """Where the pods that run are, past any proxies."""
+        return tuple(f"{pod.host}:{pod.port}" for pod in self._pods if pod.alive and pod.port)
 
     def _reach(self, source: Pod, target: Pod) -> str:
         if self._network is None:
@@ -273,7 +318,12 @@ class Fleet:
             self._forget(pod)
         self._made = 0
 
+    def _close_clients(self) -> None:
+        while self._clients:
+            self._clients.pop().close()
+
     def _forget(self, pod: Pod) -> None:
+        self._handed_out |= {f"{pod.name}.address"} if pod.handed_out else set()
         self._pods.remove(pod)
         if not self.is_fleetq:
             self._session.ports.give_back(pod.port)

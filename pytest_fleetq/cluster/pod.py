@@ -42,6 +42,7 @@ class Pod:
         self.port = 0
         self.pod_id = ""
         self.link = ""  # the proxy's address for the test's client
+        self.handed_out = False  # whether anybody asked for its address
         self.expected_to_end = False
         self._starter = starter
         self._child: Child | None = None
@@ -59,6 +60,12 @@ class Pod:
 
     @property
     def address(self) -> str:
+        self.handed_out = True
+        return self.front
+
+    @property
+    def front(self) -> str:
+        """Its address, for the harness itself."""
         return self.link or f"{self.host}:{self.port}"
 
     @property
@@ -160,10 +167,19 @@ class Pod:
     # --- what it said ---
 
     def log_tail(self, lines: int = TAIL_LINES) -> str:
-        return "\n".join(self._read_log().splitlines()[-lines:])
+        return "\n".join(self.log_from().splitlines()[-lines:])
+
+    def log_from(self, begin: int = 0) -> str:
+        """Args: begin: where, in bytes."""
+        try:
+            with self.log.open("rb") as log:
+                log.seek(begin)
+                return log.read().decode(errors="replace")
+        except FileNotFoundError:
+            return ""
 
     def log_since_start(self) -> str:
-        return self._read_log(self._log_begin)
+        return self.log_from(self._log_begin)
 
     def fill(self, text: str) -> str:
         """The text with the pod's own values for the placeholders of commands."""
@@ -176,7 +192,7 @@ class Pod:
     def check_alive(self) -> None:
         """Raises: PodFailed if it ended though nobody asked it to."""
         if self.ended_unasked:
-            raise self.failed(describe_end(self._child))
+            raise self.failed(self.about_its_end())
 
     @property
     def ended_unasked(self) -> bool:
@@ -184,14 +200,6 @@ class Pod:
 
     def about_its_end(self) -> str:
         return describe_end(self._child)
-
-    def _read_log(self, begin: int = 0) -> str:
-        try:
-            with self.log.open("rb") as log:
-                log.seek(begin)
-                return log.read().decode(errors="replace")
-        except FileNotFoundError:
-            return ""
 
     def _descendants(self) -> list[int]:
         with suppress(psutil.NoSuchProcess):

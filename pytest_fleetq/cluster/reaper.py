@@ -7,6 +7,9 @@ It speaks the fork server's protocol. One JSON line on standard input starts one
 and `{"keep": true}` has it leave the directory. Lines on standard output tell, with the id:
 `forked` (pid), `failed` (error: it could not be started), `exit` (status, -n for signal n).
 
+`{"id": "…", "users": "FILE", "byte": N, "link": "LINK"}` has it outlive its owner for as long as
+any process has a lock on that byte of the file; it answers `ready`, and finally removes the link.
+
 When standard input ends, or the process that started us does, it kills first its own descendants
 (it is their subreaper, so a double fork hides nobody), then every process whose environment carries
 FLEETQ_RUN_ID=RUN_ID, which finds what the fork server's pods left when that was killed itself, and
@@ -15,6 +18,7 @@ that could fail.
 """
 
 import ctypes
+import fcntl
 import json
 import os
 import selectors
@@ -30,6 +34,7 @@ from typing import Any
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 LOOK_SECONDS = 1.0
+USERS_LOOK_SECONDS = 0.05
 ROUNDS = 50
 PROC = Path("/proc")
 
@@ -40,6 +45,8 @@ class Reaper:
         self._directory = directory
         self._keep = False
         self._owner = os.getppid()
+        self._users: tuple[int, int] | None = None  # file and byte
+        self._link: Path | None = None
         self._running: dict[int, tuple[str, subprocess.Popen[bytes]]] = {}
 
     def run(self) -> None:
@@ -64,22 +71,38 @@ class Reaper:
         for source in (0, woken):
             selector.register(source, selectors.EVENT_READ)
         unread = b""
-        # A process forked by the owner may hold our pipe open: so its pid is watched as well.
-        while os.getppid() == self._owner:
-            for key, _ in selector.select(LOOK_SECONDS):
+        while self._is_wanted():
+            for key, _ in selector.select(USERS_LOOK_SECONDS if self._users else LOOK_SECONDS):
                 data = os.read(key.fd, 65536)
                 if key.fd == woken:
                     self._collect()
                     continue
                 if not data:
-                    return
+                    if self._users is None:
+                        return
+                    selector.unregister(0)
                 *lines, unread = (unread + data).split(b"\n")
                 for line in lines:
                     self._obey(json.loads(line))
 
+    def _is_wanted(self) -> bool:
+        if self._users is None:
+            # A process forked by the owner may hold our pipe open: so its pid is watched as well.
+            return os.getppid() == self._owner
+        try:
+            fcntl.lockf(self._users[0], fcntl.LOCK_EX | fcntl.LOCK_NB, 1, self._users[1])
+        except OSError:
+            return True
+        return False
+
     def _obey(self, request: dict[str, Any]) -> None:
         if "keep" in request:
             self._keep = bool(request["keep"])
+            return
+        if "users" in request:
+            self._users = os.open(request["users"], os.O_RDWR), request["byte"]
+            self._link = Path(request["link"])
+            tell({"id": request["id"], "event": "ready"})
             return
         try:
             popen = spawn(request)
@@ -105,13 +128,17 @@ class Reaper:
 
     def _end_all(self) -> None:
         for attempt in range(ROUNDS):  # what was just being started is found in the next round
-            victims = {*descendants(os.getpid()), *self._tagged()} - {os.getpid()}
+            tagged = set(self._tagged())
+            # Whoever cleared its environment is still below one that did not.
+            victims = (tagged | descendants({os.getpid(), *tagged})) - {os.getpid()}
             for pid in victims:
                 kill(pid)
             self._collect()
             if not victims:
                 break
             time.sleep(0.002 * (attempt + 1))
+        if self._link is not None:
+            self._link.unlink(missing_ok=True)
         if not self._keep:
             shutil.rmtree(self._directory, ignore_errors=True)
 
@@ -151,12 +178,12 @@ def spawn(request: dict[str, Any]) -> "subprocess.Popen[bytes]":
         os.close(log)
 
 
-def descendants(root: int) -> set[int]:
+def descendants(roots: set[int]) -> set[int]:
     children: dict[int, list[int]] = {}
     for pid, parent in parents():
         children.setdefault(parent, []).append(pid)
     found: set[int] = set()
-    waiting = [root]
+    waiting = list(roots)
     while waiting:
         for child in children.get(waiting.pop(), []):
             found.add(child)

@@ -30,12 +30,14 @@ class Request:
     config: Mapping[str, object] | Path = field(default_factory=dict)
     ready: Ready = None
     links: bool | None = None
+    clock: bool = False
     name: str = "cluster"
     host: str = "127.0.0.1"
     timeout: float | None = None
     cwd: Path | None = None
     leader: "Callable[[Fleet], Pod] | None" = None
     allow_exits: bool = False
+    other_clients: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property

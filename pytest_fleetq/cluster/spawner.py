@@ -52,7 +52,13 @@ class Child:
 
 
 class Spawner:
-    def __init__(self, command: Sequence[str], env: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        log: Path,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
         with log.open("ab") as errors:
             self._process = subprocess.Popen(
                 command,
@@ -61,6 +67,7 @@ class Spawner:
                 stderr=errors,
                 env=dict(env),
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
         self._log = log
         self._changed = threading.Condition()
@@ -93,10 +100,16 @@ class Spawner:
             except (BrokenPipeError, ValueError):
                 raise ClusterError(f"it starts no more processes: {self._complaint()}") from None
 
+    def let_go(self) -> None:
+        """Leaves it to whatever else keeps it running."""
+        assert self._process.stdin is not None
+        with self._writing, suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.returncode = 0  # nobody waits for it; its destructor would warn
+
     def close(self) -> None:
         """Has it kill all it started, and waits for its end."""
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         with self._writing, suppress(BrokenPipeError):
             self._process.stdin.close()
         try:
@@ -105,7 +118,6 @@ class Spawner:
             self._process.kill()
             self._process.wait()
         self._reader.join()
-        self._process.stdout.close()
 
     def _await_listening(self) -> None:
         begun = time.monotonic()
@@ -120,17 +132,20 @@ class Spawner:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            said = json.loads(line)
-            with self._changed:
-                if said["event"] == "listening":
-                    self._listening = True
-                elif child := self._children.get(said["id"]):
-                    child.hear(said)
-                self._changed.notify_all()
+        with self._process.stdout as lines:
+            for line in lines:
+                self.hear(json.loads(line))
         with self._changed:
             self._ended = True
             for child in self._children.values():
                 if not child.over:
                     child.error = "its starter ended, and took it along"
+            self._changed.notify_all()
+
+    def hear(self, said: Mapping[str, Any]) -> None:
+        with self._changed:
+            if said["event"] == "listening":
+                self._listening = True
+            elif child := self._children.get(said["id"]):
+                child.hear(said)
             self._changed.notify_all()

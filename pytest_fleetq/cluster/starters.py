@@ -13,6 +13,7 @@ from pytest_fleetq.cluster.readiness import Probe, Probes, Ready, make_probe
 from pytest_fleetq.cluster.session import Session
 from pytest_fleetq.cluster.spawner import Child
 from pytest_fleetq.cluster.waiting import FIRST_PAUSE, LONGEST_PAUSE
+from pytest_fleetq.faults.clock import faketime
 
 CONTROL_FILE = "faults.json"
 PortTaken = ("address already in use", "eaddrinuse", "address in use", "failed to bind")
@@ -119,6 +120,7 @@ class CommandStarter:
         *,
         launcher: Launcher,
         env: Mapping[str, str],
+        clock: bool,
         cwd: Path,
         ready: Ready,
         probes: Probes,
@@ -129,6 +131,7 @@ class CommandStarter:
         self._session = session
         self._launcher = launcher
         self._env = env
+        self._clock = clock
         self._cwd = cwd
         self._ready = ready
         self._probes = probes
@@ -141,6 +144,8 @@ class CommandStarter:
         if self._ready is None:
             self._probe = make_probe(command.ready or "tcp", self._probes)
         env = {**command.env, **self._env}
+        if self._clock:
+            env = {**faketime.environment(plan.directory), **env}
         request: dict[str, Any] = {
             "id": pod.name,
             "args": [plan.fill(str(word)) for word in command.args],

@@ -1,6 +1,5 @@
 """From what was asked for to the starter and the store of a cluster."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,8 @@ from pytest_fleetq.cluster.readiness import Ready, make_probe
 from pytest_fleetq.cluster.request import Request
 from pytest_fleetq.cluster.session import Session
 from pytest_fleetq.cluster.starters import CommandStarter, FleetqStarter, Starter, from_command
+from pytest_fleetq.postgres import shared
+from pytest_fleetq.postgres.server import NoServer
 
 if TYPE_CHECKING:
     from pytest_fleetq.cluster.fleet import Fleet
@@ -24,12 +25,13 @@ def make_starter(
     if request.is_fleetq:
         probe = None if request.ready is None else make_probe(request.ready, extensions.probes)
         return FleetqStarter(
-            session, fleet.plan, store=fleet.store, handlers=request.handlers,
+            session, fleet.plan, store=fleet.store_url, handlers=request.handlers,
             config=request.config, env=env, cwd=cwd, probe=probe, timeout=fleet.timeout,
         )  # fmt: skip
     return CommandStarter(
-        session, fleet.plan, launcher=_launcher(request, extensions), env=env, cwd=cwd,
-        ready=_ready(request), probes=extensions.probes, timeout=fleet.timeout,
+        session, fleet.plan, launcher=_launcher(request, extensions), env=env,
+        clock=request.clock, cwd=cwd, ready=_ready(request), probes=extensions.probes,
+        timeout=fleet.timeout,
     )  # fmt: skip
 
 
@@ -46,10 +48,17 @@ def make_store(request: Request, directory: Path, extensions: Extensions) -> str
         return str(shared)
     if store in (None, "sqlite"):
         return f"sqlite:///{directory / 'fleet.db'}"
-    if store == "postgresql" and "FLEET_Q_TEST_DSN" in os.environ:
-        return os.environ["FLEET_Q_TEST_DSN"]
-    known = ", ".join(["sqlite", "postgresql (with FLEET_Q_TEST_DSN set)", *extensions.stores])
+    if store == "postgresql":
+        return _fresh_database()
+    known = ", ".join(["sqlite", "postgresql", *extensions.stores])
     raise BadRequest(f"store={store!r}: there is {known}, or a URL")
+
+
+def _fresh_database() -> str:
+    try:
+        return shared.fresh()
+    except NoServer as missing:
+        raise BadRequest(f"store='postgresql': {missing}") from missing
 
 
 def _launcher(request: Request, extensions: Extensions) -> Launcher:

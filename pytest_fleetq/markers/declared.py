@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pytest_fleetq.markers.amounts import read_amount
+from pytest_fleetq.markers.checkers import unknown_checker
 from pytest_fleetq.options import SCOPES
 
 _REQUIRES = (
@@ -31,13 +32,17 @@ def declare(config: pytest.Config) -> None:
         config.addinivalue_line("markers", line)
 
 
-def check(items: Sequence[pytest.Item]) -> None:
-    """Raises: pytest.UsageError, naming the test, for markers with wrong arguments."""
-    for item in items:
-        for name, arguments in _ARGUMENTS.items():
-            for marker in item.iter_markers(name):
-                if problem := _problem(marker, arguments):
-                    raise pytest.UsageError(f"{item.nodeid}: marker {name}: {problem}")
+def check(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Raises: pytest.UsageError, naming the tests, for markers with wrong arguments."""
+    problems = [
+        f"{item.nodeid}: marker {name}: {problem}"
+        for item in items
+        for name, arguments in _ARGUMENTS.items()
+        for marker in item.iter_markers(name)
+        if (problem := _problem(marker, arguments) or unknown_checker(config, marker.kwargs))
+    ]
+    if problems:
+        raise pytest.UsageError("\n".join(problems))
 
 
 def _problem(marker: pytest.Mark, arguments: Mapping[str, Callable[[Any], str]]) -> str:

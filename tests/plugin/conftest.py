@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -28,22 +28,22 @@ Run = Callable[..., pytest.RunResult]
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """An empty project but for its handlers, as a user with the plugin installed has it."""
+    """An empty project but for its handlers."""
     for name in [name for name in os.environ if name.startswith(("FLEET", "PYTEST_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    # What else is installed here takes longer to load than most of these tests run.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    # Compiled once for all of them.
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     pytester.makepyfile(my_handlers=HANDLERS)
     return pytester
 
 
 @pytest.fixture
 def arguments() -> list[str]:
-    """What pytest needs to have the plugin: nothing where it is installed."""
-    installed = any(point.name == "fleetq" for point in entry_points(group="pytest11"))
-    # pytest-asyncio warns of its own default, and some of these runs make errors of warnings.
-    # Hypothesis takes its time to say goodbye.
-    quiet = ["-o", "asyncio_default_fixture_loop_scope=function", "-p", "no:hypothesispytest"]
-    return quiet if installed else [*quiet, "-p", "pytest_fleetq.plugin"]
+    """What pytest needs to have the plugin, and nothing else that is installed."""
+    return ["-p", "pytest_fleetq.plugin", "-p", "timeout"]
 
 
 @pytest.fixture
@@ -53,16 +53,42 @@ def run(project: pytest.Pytester, arguments: list[str]) -> Run:
     def go(source: str = "", *more: str, timeout: float = LIMIT) -> pytest.RunResult:
         if source:
             project.makepyfile(test_it=source)
-        return project.runpytest_subprocess(*arguments, *more, timeout=timeout)
+        return project.runpytest_subprocess(*arguments, *xdist(more), *more, timeout=timeout)
 
     return go
 
 
+@pytest.fixture
+def run_installed(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs pytest as a user has it: with every plugin that is installed, and nothing configured."""
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+
+    def go(source: str, *more: str, timeout: float = LIMIT) -> pytest.RunResult:
+        project.makepyfile(test_it=source)
+        return project.runpytest_subprocess(*as_installed(), *more, timeout=timeout)
+
+    return go
+
+
+def as_installed() -> list[str]:
+    """What pytest needs where everything that is installed is loaded."""
+    installed = any(point.name == "fleetq" for point in entry_points(group="pytest11"))
+    # pytest-asyncio warns of its own default, and some of these runs make errors of warnings.
+    quiet = ["-o", "asyncio_default_fixture_loop_scope=function"]
+    return quiet if installed else [*quiet, "-p", "pytest_fleetq.plugin"]
+
+
+def xdist(arguments: Sequence[str]) -> list[str]:
+    """What loads it, if these arguments are for it."""
+    return ["-p", "xdist"] if any(word.startswith(("-n", "--tx")) for word in arguments) else []
+
+
 class Traces:
-    """What the processes of one run leave: found by an environment variable they all inherit."""
+    """What the processes of one run leave: found by a number in an environment variable that they
+    all inherit, or among their arguments if they cleared it."""
 
     def __init__(self, temporary: Path) -> None:
-        self.mark = uuid.uuid4().hex
+        self.mark = str(uuid.uuid4().int % 10**9 + 10**9)
         self.temporary = temporary
 
     def processes(self) -> list[psutil.Process]:
@@ -71,10 +97,17 @@ class Traces:
     def folders(self) -> list[str]:
         return [str(run) for run in self.temporary.glob("fleetq-*/runs/*")]
 
+    def files(self) -> list[str]:
+        """All that is left, but for pytest's own and the empty files that stand for locks."""
+        everything = [path for path in self.temporary.rglob("*") if path.is_file()]
+        ours = [path for path in everything if "pytest-of-" not in str(path)]
+        return [str(path) for path in ours if path.stat().st_size]
+
     def _is_ours(self, process: psutil.Process) -> bool:
         try:
-            ours = process.environ().get(MARK) == self.mark
-            return ours and process.status() != psutil.STATUS_ZOMBIE
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return False
+            return self.mark in process.cmdline() or process.environ().get(MARK) == self.mark
         except (psutil.Error, OSError):
             return False
 

@@ -1,7 +1,8 @@
-"""Nothing survives: no process, no folder, whatever ends pytest."""
+"""Nothing survives: no process, no port, no file, whatever ends pytest and in whichever phase."""
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,30 +12,38 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.plugin.conftest import Traces
+from tests.plugin.conftest import MARK, Traces, xdist
 
 WITHIN = 15.0
 
-CONFTEST = """
+CONFTEST = f"""
 import os, time
 from pathlib import Path
 import pytest
 
+FOLDER = Path(__file__).parent
+# Grandchildren in sessions of their own, one of them with nothing in its environment.
+OWN = "setsid -f sleep 1000; setsid -f env -i sleep ${MARK}; exec sleep 1000"
+
 def reach(phase):
-    (Path(__file__).parent / "reached").write_text(phase)
+    (FOLDER / "reached").write_text(phase)
     if os.environ.get("PHASE") == phase:
         time.sleep(100)
 
 @pytest.fixture
 def fleets(cluster):
-    # Both kinds leave grandchildren in sessions of their own, which no process group catches.
-    own = cluster(2, command=["sh", "-c", "setsid -f sleep 1000; exec sleep 1000"], ready="started")
+    own = cluster(2, command=["sh", "-c", OWN], ready="started")
     queue = cluster(2, handlers="my_handlers")
+    (FOLDER / "addresses").write_text(" ".join(queue.addresses))
     reach("setup")
     return own, queue
 
 def pytest_fleetq_cluster_ending(fleet):
     reach("teardown")
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish():
+    reach("finish")
 """
 
 TEST = """
@@ -47,43 +56,64 @@ def test_it(fleets):
 """
 
 STARTING = """
-import os, pytest
-from pathlib import Path
+import pytest
+from conftest import OWN, FOLDER
 
 def look(pod):
-    (Path(__file__).parent / "reached").write_text("starting")
+    (FOLDER / "reached").write_text("starting")
 
 def test_it(cluster):
-    command = ["sh", "-c", "setsid -f sleep 1000; exec sleep 1000"]
-    cluster(2, command=command, ready=look, timeout=100)
+    cluster(2, command=["sh", "-c", OWN], ready=look, timeout=100)
 """
 
-HANDLERS = """
-import subprocess
+COLLECTING = """
+import pytest_fleetq
+from conftest import OWN, reach
+
+with pytest_fleetq.Cluster(2, command=["sh", "-c", OWN], ready="started") as fleet:
+    reach("collection")
+
+def test_it():
+    pass
+"""
+
+FINISHING = """
+import pytest
+from conftest import OWN
+
+@pytest.mark.fleetq(scope="run")
+def test_it(cluster):
+    cluster(2, command=["sh", "-c", OWN], ready="started")
+"""
+
+HANDLERS = f"""
+import os, subprocess
 from fleetq_server import handler
 
 subprocess.Popen(["sleep", "1000"], start_new_session=True)
+subprocess.Popen(["sleep", os.environ["{MARK}"]], start_new_session=True, env={{}})
 
 @handler("nothing")
 def nothing(ctx):
     pass
 """
 
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
 
 @pytest.fixture
 def start(
     project: pytest.Pytester, arguments: list[str], traces: Traces, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., "subprocess.Popen[bytes]"]]:
+) -> Iterator[Start]:
     project.makepyfile(my_handlers=HANDLERS)
     project.makeconftest(CONFTEST)
     running: list[subprocess.Popen[bytes]] = []
 
-    def go(phase: str, *more: str, source: str = "") -> "subprocess.Popen[bytes]":
+    def go(phase: str, *more: str, source: str = TEST) -> "subprocess.Popen[bytes]":
         monkeypatch.setenv("PHASE", phase)
-        project.makepyfile(test_it=source or TEST)
-        command = [sys.executable, "-m", "pytest", *arguments, *more]
-        log = (project.path / "out").open("wb")
-        with log:
+        project.makepyfile(test_it=source)
+        command = [sys.executable, "-m", "pytest", *arguments, *xdist(more), *more]
+        with (project.path / "out").open("wb") as log:
             popen = subprocess.Popen(
                 command, cwd=project.path, stdout=log, stderr=log, start_new_session=True
             )
@@ -121,52 +151,74 @@ def reapers(traces: Traces) -> list[psutil.Process]:
 
 def nothing_is_left(traces: Traces) -> None:
     until(lambda: not traces.processes(), lambda: [p.cmdline() for p in traces.processes()])
-    until(lambda: not traces.folders(), traces.folders)
+    until(lambda: not traces.folders() and not traces.files(), traces.files)
 
 
-@pytest.mark.parametrize("phase", ["setup", "call", "teardown"])
-def test_nothing_survives_sigkill_of_pytest(start, project, traces, phase: str) -> None:
-    pytest_process = start(phase)
+@pytest.mark.parametrize(
+    ("phase", "source", "number"),
+    [
+        ("collection", COLLECTING, signal.SIGKILL),
+        ("starting", STARTING, signal.SIGKILL),
+        ("setup", TEST, signal.SIGKILL),
+        ("call", TEST, signal.SIGKILL),
+        ("call", TEST, signal.SIGTERM),  # how CI ends a job
+        ("teardown", TEST, signal.SIGKILL),
+        ("finish", FINISHING, signal.SIGKILL),
+    ],
+)
+def test_nothing_survives_what_ends_pytest_at_once(
+    start: Start, project, traces, phase: str, source: str, number: int
+) -> None:
+    pytest_process = start(phase, source=source)
     until(reached(project, phase), said(project))
-    assert len(traces.processes()) > 6
-    pytest_process.kill()
-    pytest_process.wait()
-    nothing_is_left(traces)
-
-
-def test_nothing_survives_sigkill_while_pods_are_starting(start, project, traces) -> None:
-    pytest_process = start("", source=STARTING)
-    until(reached(project, "starting"), said(project))
-    pytest_process.kill()
+    assert len(traces.processes()) > 4
+    pytest_process.send_signal(number)
     pytest_process.wait()
     nothing_is_left(traces)
 
 
 @pytest.mark.parametrize(("phase", "status"), [("", 0), ("fail", 1)])
-def test_nothing_survives_the_normal_end(start, project, traces, phase: str, status: int) -> None:
+def test_nothing_survives_the_normal_end(
+    start: Start, project, traces, phase: str, status: int
+) -> None:
     assert start(phase).wait(WITHIN + 15) == status, said(project)()
     # At once: whoever waited for pytest finds the machine as it was.
     assert [p.cmdline() for p in traces.processes()] == []
     assert traces.folders() == []
+    assert traces.files() == []
+    for address in (project.path / "addresses").read_text().split():
+        host, port = address.split(":")
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, int(port)))
 
 
-def test_nothing_survives_ctrl_c(start, project, traces) -> None:
-    pytest_process = start("call")
-    until(reached(project, "call"), said(project))
+@pytest.mark.parametrize("phase", ["call", "teardown"])
+def test_nothing_survives_ctrl_c(start: Start, project, traces, phase: str) -> None:
+    pytest_process = start(phase)
+    until(reached(project, phase), said(project))
     os.killpg(pytest_process.pid, signal.SIGINT)
     assert pytest_process.wait(WITHIN) == pytest.ExitCode.INTERRUPTED, said(project)()
     nothing_is_left(traces)
 
 
 @pytest.mark.parametrize("method", ["signal", "thread"])
-def test_nothing_survives_pytest_timeout(start, project, traces, method: str) -> None:
-    pytest_process = start("call", "--timeout=6", f"--timeout-method={method}")
+def test_before_pytest_timeout_strikes_the_pods_say_what_they_do_and_nothing_survives(
+    start: Start, project, traces, method: str
+) -> None:
+    only_the_call = ["-o", "timeout_func_only=true"]
+    pytest_process = start("call", "--timeout=2", f"--timeout-method={method}", *only_the_call)
     assert pytest_process.wait(WITHIN + 15) == 1
-    assert "Timeout" in said(project)()
+    output = said(project)()
+    first, last = output.index("pod-0 is doing ----"), output.rindex("pod-1 is doing ----")
+    assert first < last
+    assert '"event": "leading"' in output, output  # a pod's log
+    assert "(most recent call first)" in output[last:], output  # a pod's stacks
+    assert "Timeout" in output
     nothing_is_left(traces)
 
 
-def test_nothing_survives_a_crashed_xdist_worker(start, project, traces) -> None:
+def test_nothing_survives_a_crashed_xdist_worker(start: Start, project, traces) -> None:
     pytest_process = start("call", "-n1", "--max-worker-restart=0")
     until(reached(project, "call"), said(project))
     [reaper] = reapers(traces)
@@ -178,7 +230,20 @@ def test_nothing_survives_a_crashed_xdist_worker(start, project, traces) -> None
     nothing_is_left(traces)
 
 
-def test_the_folders_of_a_killed_reaper_are_removed_by_the_next_run(start, project, traces) -> None:
+def test_nothing_survives_sigkill_of_workers_that_share_a_cluster(
+    start: Start, project, traces
+) -> None:
+    workers = ("--tx", "2*popen", "--dist=each", "--fleetq-scope=run")
+    pytest_process = start("call", *workers)
+    until(reached(project, "call"), said(project))
+    os.killpg(pytest_process.pid, signal.SIGKILL)
+    pytest_process.wait()
+    nothing_is_left(traces)
+
+
+def test_the_folders_of_a_killed_reaper_are_removed_by_the_next_run(
+    start: Start, project, traces
+) -> None:
     pytest_process = start("call")
     until(reached(project, "call"), said(project))
     [reaper] = reapers(traces)

@@ -57,7 +57,7 @@ def test_a_killed_pod_starts_again_on_its_old_port(start) -> None:
 
 
 def test_a_stopped_pod_ends_in_good_order(start) -> None:
-    pod = start(1, handlers="tests.integration_handlers", cwd=ROOT).leader
+    pod = start(1, handlers="tests.integration_handlers", cwd=ROOT).pods[0]
     pod.stop()
     assert pod.status == 0, pod.log_tail()
     assert '"stopped"' in pod.log_tail()
