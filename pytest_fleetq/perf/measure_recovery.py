@@ -39,6 +39,7 @@ def recoveries(
 ) -> list[Recovery]:
     """Args: `done`: the calls or steps whose rate tells how much is done."""
     ends = sorted(call.end for call in done if call.outcome is Outcome.OK)
+    asked = max((call.start for call in done), default=math.inf)
     starts = sorted(faults, key=lambda fault: fault.start)
     found = []
     for number, fault in enumerate(starts):
@@ -51,7 +52,7 @@ def recoveries(
                 _detected(events, fault.start),
                 _returned(events, fault.start),
                 _rerun(events, fault.start),
-                _back_to_steady(ends, begin, fault.start, min(following, now)),
+                _back_to_steady(ends, begin, fault.start, min(following, now), asked),
             )
         )
     return found
@@ -77,7 +78,9 @@ def _rerun(events: Sequence[Happening], start: float) -> float | None:
     return None
 
 
-def _back_to_steady(ends: Sequence[float], begin: float, start: float, now: float) -> float | None:
+def _back_to_steady(
+    ends: Sequence[float], begin: float, start: float, now: float, asked: float
+) -> float | None:
     first = bisect_left(ends, begin)
     before = bisect_left(ends, start) - first
     seconds = start - ends[first] if before > 0 else 0.0
@@ -86,6 +89,8 @@ def _back_to_steady(ends: Sequence[float], begin: float, start: float, now: floa
     rate = before / seconds
     window = max(SHORTEST_WINDOW, WINDOW_ENDS / rate)
     wanted = SHARE * rate * window
+    if asked >= start + window:
+        now = min(now, asked)  # that less is done once nothing is asked any more is no fall
     fallen = False
     moment = start
     while moment + window <= now:

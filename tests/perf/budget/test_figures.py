@@ -188,6 +188,12 @@ def test_the_steady_rate_is_back_when_as_much_is_done_again(
     assert found.steady == pytest.approx(expected, abs=0.06)
 
 
+def test_the_end_of_a_load_is_no_fall_of_its_rate() -> None:
+    done = [Call("ask", i / 100, i / 100 + 0.001, Outcome.OK) for i in range(500)]
+    [found] = recoveries([FaultSpan("kill", 2, inf)], [], done, now=9)
+    assert found.steady == 0
+
+
 def test_too_short_a_time_before_the_fault_gives_no_steady_rate() -> None:
     done = [Call("ask", i / 1000, i / 1000, Outcome.OK) for i in range(900)]
     [found] = recoveries([FaultSpan("kill", 0.9, 2)], [], done, now=10)
