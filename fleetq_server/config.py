@@ -4,7 +4,6 @@
 """
 
 import difflib
-import ipaddress
 import math
 import os
 import re
@@ -26,10 +25,20 @@ from pydantic_settings import (
 )
 
 from fleetq_server.errors import ConfigError
+from fleetq_server.exposure import exposure, half_tls
 
 PREFIX = "FLEET_Q_"
 DEFAULT_FILE = "fleetq.toml"
-NOT_SETTINGS = frozenset({"FLEET_Q_ADDRESS", "FLEET_Q_CONFIG", "FLEET_Q_TEST_DSN"})
+NOT_SETTINGS = frozenset(
+    {
+        *("FLEET_Q_ADDRESS", "FLEET_Q_CONFIG", "FLEET_Q_TEST_DSN"),
+        *("FLEET_Q_CA", "FLEET_Q_CERTIFICATE", "FLEET_Q_KEY", "FLEET_Q_SERVER_NAME"),
+        *("FLEET_Q_TOKEN", "FLEET_Q_TOKEN_FILE"),
+    }
+)
+# What makes a pod fail on purpose is asked for where everybody who looks at its command line sees
+# it, and cannot be inherited from an environment or found lying in a folder.
+FLAGS_ONLY = frozenset({"failpoints", "faults"})
 
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 LogFormat = Literal["console", "json"]
@@ -118,6 +127,25 @@ class Settings(BaseSettings):
         ge=65_536,
         description="Size of the SQLite WAL at which it is emptied.",
     )
+    tls_certificate: str = Field(
+        default="",
+        description="Serves TLS with this certificate: a PEM file, read again when it changes.",
+    )
+    tls_key: str = Field(default="", description="The key of tls_certificate: a PEM file.")
+    tls_client_ca: str = Field(
+        default="",
+        description="Only clients with a certificate signed by one of these may connect: PEM.",
+    )
+    tokens: str = Field(
+        default="",
+        description="Only calls with a token may enter: a file of lines by fleetq token new.",
+    )
+    max_principal_waiting_calls: int = Field(
+        default=200, ge=1, description="Long polls a pod holds open for one name of tokens."
+    )
+    max_principal_calls_per_second: float = Field(
+        default=1000.0, gt=0, description="Calls a pod takes from one name of tokens."
+    )
     allow_insecure: bool = Field(
         default=False, description="Permits serving other hosts without encryption or credentials."
     )
@@ -132,11 +160,11 @@ class Settings(BaseSettings):
     )
     failpoints: str = Field(
         default="",
-        description="For tests: places where this pod fails on purpose.",
+        description="For tests, a flag only: places where this pod fails on purpose.",
     )
     faults: str = Field(
         default="",
-        description="For tests: file that switches disk faults on and off.",
+        description="For tests, a flag only: file that switches faults on and off.",
     )
 
     _sources: Mapping[str, str] = PrivateAttr(default_factory=dict)
@@ -200,7 +228,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        for refusal in (self._death(), self._room(), self._exposure()):
+        half = half_tls(self.tls_certificate, self.tls_key, self.tls_client_ca)
+        for refusal in (self._death(), self._room(), half, self._exposure()):
             if refusal:
                 raise ConfigError(refusal)
         return self
@@ -223,21 +252,10 @@ class Settings(BaseSettings):
         )
 
     def _exposure(self) -> str:
-        if self.allow_insecure or is_loopback(self.listen):
+        if self.allow_insecure:
             return ""
-        return (
-            f"listen={self.listen} is open to other hosts while allow_insecure=false: "
-            "anybody who reaches it could submit steps"
-        )
-
-
-def is_loopback(listen: str) -> bool:
-    """Whether HOST:PORT can be reached from this host only."""
-    host = listen.rpartition(":")[0].strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        credentials = bool(self.tokens or self.tls_client_ca)
+        return exposure(self.listen, tls=bool(self.tls_certificate), credentials=credentials)
 
 
 def load_settings(
@@ -276,7 +294,7 @@ def shown(name: str, value: object) -> object:
     """A value as people may see it: without the password of a store URL."""
     if name != "store":
         return value
-    url = re.sub(r"(://[^/:@]*):[^/]*@", r"\1:***@", str(value))
+    url = re.sub(r"(://[^/:@\s]*):\S*@", r"\1:***@", str(value))
     return re.sub(r"((?:password|passfile|sslpassword)=)[^&\s]*", r"\1***", url)
 
 
@@ -298,7 +316,9 @@ def _from_environment(environ: Mapping[str, str]) -> _Layer:
     # An empty variable counts as unset, as everywhere in shells and compose files.
     source.env_vars = {k.lower(): v for k, v in environ.items() if v and k == k.upper()}
     return {
-        f: (f"environment {PREFIX}{f.upper()}", v) for f, v in source().items() if f in _fields()
+        f: (f"environment {PREFIX}{f.upper()}", v)
+        for f, v in source().items()
+        if f in _fields() and f not in FLAGS_ONLY
     }
 
 
@@ -316,13 +336,22 @@ def _from_file(name: str | None, cwd: Path) -> _Layer:
     for key in table:
         if key not in _fields():
             raise ConfigError(f"file {shown_name}: no setting {key!r}{_hint(key, _fields())}")
+        if key in FLAGS_ONLY:
+            raise ConfigError(f"file {shown_name}: {key} is a flag only, --{key}")
     return {key: (f"file {shown_name}", value) for key, value in table.items()}
 
 
 def _strangers(environ: Mapping[str, str]) -> list[str]:
     known = {f"{PREFIX}{f.upper()}" for f in _fields()} | NOT_SETTINGS
     strange = sorted(k for k in environ if k.upper().startswith(PREFIX) and k not in known)
-    return [f"environment {k} is not a setting{_hint(k.upper(), known)}" for k in strange]
+    return [
+        *(f"environment {k} is not a setting{_hint(k.upper(), known)}" for k in strange),
+        *(
+            f"environment {PREFIX}{f.upper()} is ignored: a pod fails on purpose by --{f} only"
+            for f in sorted(FLAGS_ONLY)
+            if environ.get(f"{PREFIX}{f.upper()}")
+        ),
+    ]
 
 
 def _hint(word: str, known: Mapping[str, Any] | set[str]) -> str:

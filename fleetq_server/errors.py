@@ -15,7 +15,8 @@ FleetError
 │   ├── NoPodReachable         (client) none of the addresses answered
 │   └── ClientClosed           (client) this client was closed: no repeat will help
 ├── DeadlineExceeded           (client) no answer within the call's deadline; the outcome is unknown
-├── Unauthorized               (client) missing or wrong credentials, or no right to this call
+├── Unauthorized               missing or wrong credentials
+│   └── Forbidden              the credentials are good, but give no right to this call
 ├── ConfigError                contradictory or unreadable settings
 ├── StoreRefused               the store must not be used as it is (affected SQLite, NFS)
 └── InternalError              (client) the pod has a bug; `log_id` finds its log line
@@ -114,7 +115,11 @@ class DeadlineExceeded(FleetError):
 
 
 class Unauthorized(FleetError):
-    """Missing or wrong credentials, or no right to this call."""
+    """Missing or wrong credentials."""
+
+
+class Forbidden(Unauthorized):
+    """The credentials are good, but give no right to this call."""
 
 
 class ConfigError(FleetError):

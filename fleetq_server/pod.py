@@ -40,6 +40,7 @@ from fleetq_server.errors import FleetError
 from fleetq_server.faults import FaultyClock, obey_failpoints
 from fleetq_server.hookspecs import plugin_manager
 from fleetq_server.model import Event, Fence, HolderKey, HolderType, NewHolder, StepId
+from fleetq_server.rpc.security.setup import security
 from fleetq_server.rpc.server import RpcServer
 from fleetq_server.store import open_store
 from fleetq_server.store.base import Applied, Leave, Register, Suspect
@@ -188,6 +189,7 @@ class Pod:
             listen=settings.listen,
             allow_insecure=settings.allow_insecure,
             reflection=settings.reflection,
+            security=security(settings, self._store.secret),
             interceptors=[one for interceptors in found for one in interceptors],
         )
 

@@ -1,6 +1,6 @@
 """Finding a pod by the store all pods share."""
 
-from fleetq_server.config import load_settings
+from fleetq_server.config import load_settings, shown
 from fleetq_server.errors import NoPodReachable
 from fleetq_server.model import HolderStatus, HolderType
 from fleetq_server.store import open_reader
@@ -23,5 +23,5 @@ def pod_addresses(store: str | None) -> list[str]:
         reader.close()
     pods = [h for h in holders if h.type is HolderType.POD and h.address and h.status in ANSWERING]
     if not pods:
-        raise NoPodReachable(f"no live pod is registered in {url}")
+        raise NoPodReachable(f"no live pod is registered in {shown('store', url)}")
     return [pod.address for pod in sorted(pods, key=lambda pod: ANSWERING.index(pod.status))]

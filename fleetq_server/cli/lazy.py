@@ -26,7 +26,7 @@ BUILT_IN = {
     "queues": ("fleetq_server.cli.queues", "List, pause and resume queues."),
     "events": ("fleetq_server.cli.events", "Show what happens in the fleet."),
     "config": ("fleetq_server.cli.config", "Show the settings in force, and where each came from."),
-    "bench": ("fleetq_server.cli.bench", "Measure a fleet on this machine."),
+    "token": ("fleetq_server.cli.token", "Make tokens for those who call pods."),
     "migrate": ("fleetq_server.cli.migrate", "Bring a store's schema up to date."),
     "doctor": ("fleetq_server.cli.doctor", "Examine a store for trouble."),
 }

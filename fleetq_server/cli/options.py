@@ -20,6 +20,15 @@ class Target:
     store: str | None = None
     call_timeout: float = DEFAULT_CALL_TIMEOUT
     as_json: bool = False
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+    server_name: str | None = None
+    token_file: str | None = None
+
+    def given(self, name: str) -> str | None:
+        """One of the options above: a flag beats the environment."""
+        return getattr(self, name) or os.environ.get(f"FLEET_Q_{name.upper()}") or None
 
     def chosen(self) -> tuple[str | None, str | None]:
         """The address or the store to use: a flag beats the environment."""
@@ -62,6 +71,26 @@ _OPTIONS = (
         type=click.FloatRange(min=0, min_open=True),
         metavar="SECONDS",
         help=f"The longest one call may take. [default: {DEFAULT_CALL_TIMEOUT:g}]",
+    ),
+    _option(
+        "--ca",
+        metavar="FILE",
+        help="Talk TLS; who may have signed the pod's certificate, or `system`. [env: FLEET_Q_CA]",
+    ),
+    _option(
+        "--certificate", metavar="FILE", help="One's own, if pods ask. [env: FLEET_Q_CERTIFICATE]"
+    ),
+    _option("--key", metavar="FILE", help="The key of --certificate. [env: FLEET_Q_KEY]"),
+    _option(
+        "--server-name",
+        metavar="NAME",
+        help="Who is in the pod's certificate, if not its address. [env: FLEET_Q_SERVER_NAME]",
+    ),
+    # Not the token itself: everybody on the host can read the command lines of all.
+    _option(
+        "--token-file",
+        metavar="FILE",
+        help="Where the token for the pods is. [env: FLEET_Q_TOKEN_FILE, or FLEET_Q_TOKEN itself]",
     ),
     _option("--json", "as_json", is_flag=True, help="Print JSON instead of tables."),
 )

@@ -21,7 +21,8 @@ from fleetq_server.errors import Unavailable
 
 GRACE_SECONDS = 10.0
 LONGEST_COMPLAINT = 2000
-COMMAND = (sys.executable, "-P", "-m", "fleetq_server.cli.tethered", "serve")
+TETHERED = "fleetq_server.cli.tethered"
+COMMAND = (sys.executable, "-P", "-m", TETHERED, "serve")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Pods:
         ready_timeout: float = 10.0,
         ready: Callable[[int], None] = lambda _: None,
         directory: Path | None = None,
+        module: str = TETHERED,
     ) -> list[PodProcess]:
         """Starts n pods and waits until all of them serve.
 
@@ -76,6 +78,7 @@ class Pods:
             ready_timeout: Seconds for all of them together.
             ready: Hears how many of them serve already.
             directory: Where they run; handlers found there come before installed ones.
+            module: What runs them, with the same arguments.
 
         Raises:
             Unavailable: one ended or did not get ready; tells what it complained of.
@@ -83,7 +86,7 @@ class Pods:
         command = [
             sys.executable,
             "-m",
-            "fleetq_server.cli.tethered",
+            module,
             "serve",
             "--store",
             store_url,

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from fleetq_server.client.aio import AsyncClient
+from fleetq_server.client.credentials import Tls
 from fleetq_server.client.results import (
     Grant,
     Pod,
@@ -32,6 +33,7 @@ __all__ = [
     "StepOutcome",
     "StepsFailed",
     "TimedBeatReply",
+    "Tls",
     "WaitResult",
     "Worker",
 ]

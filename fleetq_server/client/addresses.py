@@ -24,8 +24,9 @@ def split_addresses(addresses: str | Iterable[str]) -> tuple[str, ...]:
     return found
 
 
-def targets(addresses: Iterable[str]) -> list[str]:
-    """One gRPC target for all literal IPv4 addresses, one for all IPv6, one for each name.
+def targets(addresses: Iterable[str], *, apart: bool = False) -> list[str]:
+    """One gRPC target for all literal IPv4 addresses, one for all IPv6, one for each name; one
+    for each of whatever sort if they are to stay `apart`.
 
     A target of several literals is balanced by gRPC; names stay apart because gRPC takes only
     one, and looks it up again when its pods move.
@@ -33,8 +34,8 @@ def targets(addresses: Iterable[str]) -> list[str]:
     groups: dict[str, list[str]] = {}
     for address in addresses:
         scheme = _scheme(address)
-        key = scheme if scheme in ("ipv4:", "ipv6:") else scheme + address
-        groups.setdefault(key, []).append(address)
+        together = scheme in ("ipv4:", "ipv6:") and not apart
+        groups.setdefault(scheme if together else scheme + address, []).append(address)
     return [key + ",".join(group) if key.endswith(":") else key for key, group in groups.items()]
 
 

@@ -3,11 +3,13 @@
 import types
 from collections.abc import Iterable, Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import grpc
 
 from fleetq_server.client.claims import ClaimCalls
+from fleetq_server.client.credentials import Tls
 from fleetq_server.client.fleet import FleetCalls
 from fleetq_server.client.link import Link
 from fleetq_server.client.steps import StepCalls
@@ -34,10 +36,14 @@ class AsyncClient(StepCalls, ClaimCalls, FleetCalls):
         timeout: Seconds a call may take, repeats included; longer for calls that wait.
         patience: Seconds for which pods may be Unavailable before that is raised; unless given,
             as long as the call may take.
-        credentials: For pods that serve TLS.
+        credentials: For pods that serve TLS, if Tls cannot say what you need.
+        tls: For pods that serve TLS.
+        token: For pods that want one, or the file it is in, which is read again on change.
+        allow_insecure: Sends a token also to other hosts without TLS.
 
     Raises:
         InvalidArgument: An address is not host:port.
+        ConfigError: A file cannot be read, or a token would travel in the clear.
     """
 
     def __init__(
@@ -47,9 +53,20 @@ class AsyncClient(StepCalls, ClaimCalls, FleetCalls):
         timeout: float = DEFAULT_TIMEOUT,
         patience: float | None = None,
         credentials: grpc.ChannelCredentials | None = None,
+        tls: Tls | None = None,
+        token: str | Path | None = None,
+        allow_insecure: bool = False,
     ) -> None:
         super().__init__(
-            Link(addresses, timeout=timeout, patience=patience, credentials=credentials)
+            Link(
+                addresses,
+                timeout=timeout,
+                patience=patience,
+                credentials=credentials,
+                tls=tls,
+                token=token,
+                allow_insecure=allow_insecure,
+            )
         )
 
     @property

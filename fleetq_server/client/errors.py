@@ -12,6 +12,7 @@ from fleetq_server.errors import (
     DeadlineExceeded,
     Draining,
     FleetError,
+    Forbidden,
     IdempotencyConflict,
     IllegalTransition,
     InternalError,
@@ -108,6 +109,7 @@ _BY_REASON: Mapping[str, Callable[[Details], FleetError]] = {
     "NOT_LEADER": lambda d: NotLeader(d.message),
     "OVERLOADED": _overloaded,
     "UNAUTHORIZED": lambda d: Unauthorized(d.message),
+    "FORBIDDEN": lambda d: Forbidden(d.message),
     "UNAVAILABLE": lambda d: Unavailable(d.message, d.retry_after),
     "STORE_UNAVAILABLE": lambda d: StoreUnavailable(d.message, d.retry_after),
     "POD_DRAINING": lambda d: Draining(d.message, d.retry_after),
@@ -129,8 +131,10 @@ def _by_code(code: grpc.StatusCode, details: Details) -> FleetError:
             return Overloaded(details.message, details.retry_after)
         case grpc.StatusCode.INVALID_ARGUMENT:
             return _invalid(details)
-        case grpc.StatusCode.UNAUTHENTICATED | grpc.StatusCode.PERMISSION_DENIED:
+        case grpc.StatusCode.UNAUTHENTICATED:
             return Unauthorized(details.message)
+        case grpc.StatusCode.PERMISSION_DENIED:
+            return Forbidden(details.message)
         case grpc.StatusCode.UNIMPLEMENTED:
             return InternalError("the pod does not know this call; is it an older version?")
         case _:

@@ -181,7 +181,7 @@ class FleetCalls(Calls):
         seen, attempts = after, self._attempts()
         while True:
             stream = self._link.stubs.fleet.WatchEvents(
-                pb.WatchEventsRequest(after=seen, types=types)
+                pb.WatchEventsRequest(after=seen, types=types), metadata=self._link.metadata
             )
             try:
                 if seen is None:

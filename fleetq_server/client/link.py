@@ -10,16 +10,19 @@ import json
 import os
 import random
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import ClassVar, TypeVar
 
 import grpc
 import grpc.aio
 
 from fleetq_server.client.addresses import split_addresses, targets
+from fleetq_server.client.credentials import Metadata, Tls, Token, refuse_in_the_clear
 from fleetq_server.client.errors import from_rpc_error
 from fleetq_server.client.tasks import this_task
 from fleetq_server.errors import (
     ClientClosed,
+    ConfigError,
     FleetError,
     NoPodReachable,
     Overloaded,
@@ -85,15 +88,31 @@ class Link:
         timeout: float,
         patience: float | None = None,
         credentials: grpc.ChannelCredentials | None = None,
+        tls: Tls | None = None,
+        token: str | Path | None = None,
+        allow_insecure: bool = False,
     ) -> None:
         self.addresses = split_addresses(addresses)
         self.timeout = timeout
-        self._targets = targets(self.addresses)
+        if tls is not None and credentials is not None:
+            raise ConfigError("tls and credentials say the same thing; give one of them")
+        self._token = Token(token) if token is not None else None
+        encrypted = tls is not None or credentials is not None
+        if self._token and not (encrypted or allow_insecure):
+            refuse_in_the_clear(self.addresses)
+        # One certificate seldom names several addresses: then each is a target of its own.
+        apart = encrypted and not (tls and tls.server_name)
+        self._targets = targets(self.addresses, apart=apart)
+        self._options = [*CHANNEL_OPTIONS, *(tls.options if tls else ())]
         self.patience = float("inf") if patience is None else patience
-        self._credentials = credentials
+        self._credentials = tls.credentials() if tls else credentials
         self._stubs: list[Stubs] = []
         self._current = 0
         self._closed = False
+
+    @property
+    def metadata(self) -> Metadata | None:
+        return self._token.metadata if self._token is not None else None
 
     @property
     def stubs(self) -> Stubs:
@@ -114,7 +133,9 @@ class Link:
         attempts = self.attempts(self.timeout if timeout is None else timeout, outlast_overload)
         while True:
             try:
-                return await pick(self.stubs)(request, timeout=attempts.remaining())
+                return await pick(self.stubs)(
+                    request, timeout=attempts.remaining(), metadata=self.metadata
+                )
             except grpc.aio.AioRpcError as raw:
                 error = from_rpc_error(raw)
                 self.turn_from(error)
@@ -138,7 +159,10 @@ class Link:
     def explain(self, error: FleetError) -> FleetError:
         """gRPC's account of failed connections says little to people; the addresses do."""
         if isinstance(error, NoPodReachable):
-            return NoPodReachable(f"no pod answered at {', '.join(self.addresses)}")
+            at = ", ".join(self.addresses)
+            if "handshake" in str(error).lower():
+                return NoPodReachable(f"TLS with {at} failed: another CA, or a name not in it?")
+            return NoPodReachable(f"no pod answered at {at}")
         return error
 
     async def close(self) -> None:
@@ -157,8 +181,8 @@ class Link:
             raise ClientClosed(FORKED)
         Link._process = process
         if self._credentials is None:
-            return grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
-        return grpc.aio.secure_channel(target, self._credentials, options=CHANNEL_OPTIONS)
+            return grpc.aio.insecure_channel(target, options=self._options)
+        return grpc.aio.secure_channel(target, self._credentials, options=self._options)
 
 
 class Attempts:

@@ -132,12 +132,15 @@ class LoopShare:
         self._calls: set[_Call[Any]] = set()
         self._stopped = False
 
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Runs it there to its end; an interrupt here cancels it there."""
+    def begin(self, coroutine: Coroutine[Any, Any, T]) -> _Call[T]:
         if self._stopped:
             coroutine.close()
             raise ClientClosed("this client is closed")
-        call = self._thread.begin(coroutine)
+        return self._thread.begin(coroutine)
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Runs it there to its end; an interrupt here cancels it there."""
+        call = self.begin(coroutine)
         self._calls.add(call)
         try:
             return call.result()

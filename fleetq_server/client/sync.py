@@ -5,11 +5,13 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Itera
 from contextlib import suppress
 from enum import Enum, auto
 from functools import update_wrapper
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import grpc
 
 from fleetq_server.client.aio import DEFAULT_TIMEOUT, AsyncClient
+from fleetq_server.client.credentials import Tls
 from fleetq_server.client.loop import LoopShare, LoopThread
 from fleetq_server.errors import Unavailable
 
@@ -69,9 +71,18 @@ class Client:
         timeout: float = DEFAULT_TIMEOUT,
         patience: float | None = None,
         credentials: grpc.ChannelCredentials | None = None,
+        tls: Tls | None = None,
+        token: str | Path | None = None,
+        allow_insecure: bool = False,
     ) -> None:
         self.aio = AsyncClient(
-            addresses, timeout=timeout, patience=patience, credentials=credentials
+            addresses,
+            timeout=timeout,
+            patience=patience,
+            credentials=credentials,
+            tls=tls,
+            token=token,
+            allow_insecure=allow_insecure,
         )
         self._thread: LoopThread | LoopShare = LoopShare()
 

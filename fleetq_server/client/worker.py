@@ -13,7 +13,7 @@ from fleetq_server.client.run import TROUBLE, Function, Reports, Run
 from fleetq_server.client.tasks import this_task
 from fleetq_server.core.context import Stop
 from fleetq_server.errors import ClientClosed, FleetError, InvalidArgument, LeaseLost
-from fleetq_server.model import Claim, Release, StepId, Verdict
+from fleetq_server.model import Claim, Release, Verdict
 
 CLAIM_WAIT = 20.0
 MOST_PARALLEL = 1000  # claims that one beat can ask about
@@ -58,7 +58,7 @@ class Worker:
         self._grace = grace
         self._reports = Reports(client)
         self._threads = ThreadPoolExecutor(parallelism, thread_name_prefix="fleetq-step")
-        self._runs: dict[StepId, Run] = {}
+        self._runs: set[Run] = set()  # a lost step may run here again while its old handler ends
         self._room = asyncio.Event()
         self._draining = asyncio.Event()
         self._claiming: asyncio.Task[list[Claim]] | None = None
@@ -91,7 +91,7 @@ class Worker:
             await self._claim_until_drained()
             await self._await_runs(self._grace)
         finally:
-            for run in self._runs.values():
+            for run in self._runs:
                 run.stop(Stop.DRAINED)
             await self._await_runs(None)
             await self._end(beats)
@@ -164,17 +164,15 @@ class Worker:
             return self.holder_id != holder_id or self._now() >= self._fence_at
 
         run = Run(claim, function, self._threads, self._reports, lease_lost)
-        self._runs[claim.step_id] = run
+        self._runs.add(run)
         run.task.add_done_callback(lambda _: self._ended(run))
 
     def _ended(self, run: Run) -> None:
-        # After a fence the same step may run here again, under a new claim.
-        if self._runs.get(run.claim.step_id) is run:
-            del self._runs[run.claim.step_id]
+        self._runs.discard(run)
         self._room.set()
 
     async def _await_runs(self, timeout: float | None) -> None:
-        tasks = [run.task for run in self._runs.values()]
+        tasks = [run.task for run in self._runs]
         if tasks:
             await asyncio.wait(tasks, timeout=timeout)
 
@@ -183,7 +181,7 @@ class Worker:
     async def _keep_beating(self) -> None:
         while True:
             await asyncio.sleep(self._interval)
-            asked, begun = tuple(self._runs.values()), self._now()
+            asked, begun = tuple(self._runs), self._now()
             try:
                 self._heed(await self._beat(asked), asked, begun)
             except FleetError as error:  # the fence decides how long that may go on
@@ -226,7 +224,7 @@ class Worker:
         """The fleet may take us for dead from now on: stops everything, goes on as another."""
         _log.warning("holder %s fenced, %d handlers stopped", self.holder_id, self.running)
         self.holder_id = _new_holder_id()
-        for run in self._runs.values():
+        for run in self._runs:
             run.stop(Stop.FENCED)
         if self._claiming is not None:
             self._claiming.cancel()

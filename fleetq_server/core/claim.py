@@ -27,7 +27,6 @@ from fleetq_server.store.base import (
     Register,
     ReleaseSteps,
     Suspect,
-    Taken,
 )
 from fleetq_server.store.writer import GroupWriter
 
@@ -196,7 +195,7 @@ class _StandingCall:
     def wanted(self) -> ClaimSteps | None:
         return None if self._closed or self._taken else self._op
 
-    def granted(self, _taken: Taken) -> None:
+    def granted(self, _claims: list[Claim]) -> None:
         self._taken = True
 
     def deliver(self, claims: list[Claim]) -> None:

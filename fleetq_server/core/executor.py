@@ -32,7 +32,7 @@ from fleetq_server.model import (
     Release,
     StepId,
 )
-from fleetq_server.store.base import ClaimSteps, Suspect, Taken
+from fleetq_server.store.base import ClaimSteps, Suspect
 from fleetq_server.store.writer import GroupWriter
 from fleetq_server.telemetry import current_attempt, get_logger
 
@@ -40,6 +40,9 @@ CLAIM_AT_MOST = 1000
 LOOP_TURN_SECONDS = 0.005  # a slot that never waits lets others have the event loop this often
 CLAIM_SECONDS = 2.0  # how long a drain waits for a claim that is just being written
 THREAD_STOP_SECONDS = 1.0  # how long a plain handler that timed out may take to notice
+
+_Outcome = Completion | Failure | Release
+_Begun = tuple[Claim, Context, Awaitable[Any]]
 
 log = get_logger()
 
@@ -89,8 +92,8 @@ class Executor:
         limit = min(free, CLAIM_AT_MOST)
         return ClaimSteps(self._key, limit, self._kinds, self._queues, expired=self._expired())
 
-    def granted(self, taken: Taken) -> None:
-        self._granted += taken.count
+    def granted(self, claims: list[Claim]) -> None:
+        self._granted += len(claims)
         if self.running < self.capacity:
             self._writer.nudge()  # one transaction may be too small for all that is ready
 
@@ -158,8 +161,7 @@ class Executor:
 
     def _release_unstarted(self) -> None:
         while self._ready:
-            claim = self._ready.popleft()
-            self._settle(Release(claim.step_id, claim.fence))
+            self._settle(_release(self._ready.popleft()))
 
     def _stop(self, context: Context, slot: "asyncio.Task[None]", why: Stop) -> None:
         context.stop(why)
@@ -196,67 +198,77 @@ class Executor:
     async def _slot(self) -> None:
         slot = asyncio.current_task()
         assert slot is not None
-        monotonic = self._clock.monotonic
         while True:
-            turn_ends = monotonic() + LOOP_TURN_SECONDS
+            turn_ends = self._clock.monotonic() + LOOP_TURN_SECONDS
             while self._ready:
-                claim = self._ready.popleft()
-                self._settle(await self._run(claim, slot))
-                if monotonic() > turn_ends:
+                begun = self._run_ready(turn_ends)
+                if begun is not None:
+                    self._settle(await self._end(*begun, slot))
+                while slot.cancelling():
+                    slot.uncancel()  # the cancel was the handler's, not this slot's
+                if self._clock.monotonic() > turn_ends:
                     self._wake_slot()
                     await asyncio.sleep(0)
-                    turn_ends = monotonic() + LOOP_TURN_SECONDS
+                    turn_ends = self._clock.monotonic() + LOOP_TURN_SECONDS
             current_attempt.set(None)
             rest = self._loop.create_future()
             self._resting.append(rest)
             await rest
 
-    async def _run(
-        self, claim: Claim, slot: "asyncio.Task[None]"
-    ) -> Completion | Failure | Release:
-        context = Context(claim, self._report)
-        current_attempt.set(claim)
-        try:
-            hit("executor.before_handler")
-            if self._lease_lost():
-                raise Fenced  # granted before a freeze, say, and started after it
-            one = self._handlers[claim.kind]
-            if one.mode is Mode.LOOP and claim.timeout is None:
-                # The same as _call would do, but most short handlers never wait: those need no
-                # coroutine around them, and nothing could cancel them.
+    def _run_ready(self, turn_ends: float) -> _Begun | None:
+        """Runs what is ready, one after the other, until a handler waits or the turn is over.
+
+        Most short handlers never wait: those need no coroutine around them, and nothing could
+        cancel them.
+        """
+        while self._ready:
+            claim = self._ready.popleft()
+            context = Context(claim, self._report)
+            current_attempt.set(claim)
+            try:
+                hit("executor.before_handler")
+                if self._lease_lost():
+                    raise Fenced  # granted before a freeze, say, and started after it
+                one = self._handlers[claim.kind]
+                if one.mode is not Mode.LOOP or claim.timeout is not None:
+                    return claim, context, self._call(one, claim, context)
                 coroutine = one.function(context)
                 try:
                     waiting_for = coroutine.send(None)
                 except StopIteration as ended:
-                    return Completion(claim.step_id, claim.fence, encode_result(ended.value))
-                self._suspended()
-                waiting: Awaitable[Any] = resumed(coroutine, waiting_for, self._lease_lost)
-            else:
-                waiting = self._call(one, claim, context)
-            value = await self._cancellable(waiting, claim, context, slot)
-            return Completion(claim.step_id, claim.fence, encode_result(value))
+                    outcome: _Outcome = _completion(claim, ended.value)
+                else:
+                    self._suspended()
+                    return claim, context, resumed(coroutine, waiting_for, self._lease_lost)
+            except (KeyboardInterrupt, GeneratorExit):
+                raise
+            except BaseException as error:  # a handler's SystemExit must not end the pod
+                outcome = _release(claim) if _given_back(error, context) else _failure(claim, error)
+            hit("executor.after_handler")
+            self._settle(outcome)
+            if self._clock.monotonic() > turn_ends:
+                break
+        self._outcomes.flush()
+        return None
+
+    async def _end(
+        self, claim: Claim, context: Context, waiting: Awaitable[Any], slot: "asyncio.Task[None]"
+    ) -> _Outcome:
+        attempt = claim.step_id, claim.fence
+        self._running[attempt] = context, slot
+        try:
+            return _completion(claim, await waiting)
         except (KeyboardInterrupt, GeneratorExit):
             raise
-        except BaseException as error:  # a handler's SystemExit must not end the pod
-            if isinstance(error, Fenced) or context.stopped not in (None, Stop.TIMEOUT):
-                return Release(claim.step_id, claim.fence)
+        except BaseException as error:
+            if _given_back(error, context):
+                return _release(claim)
             if isinstance(error, asyncio.CancelledError) and slot.cancelling():
                 raise  # not the handler was meant, but this slot
             return _failure(claim, error, context.stopped)
         finally:
-            hit("executor.after_handler")
-            while slot.cancelling():
-                slot.uncancel()  # the cancel was the handler's, not this slot's
-
-    async def _cancellable(
-        self, waiting: Awaitable[Any], claim: Claim, context: Context, slot: "asyncio.Task[None]"
-    ) -> Any:
-        attempt = claim.step_id, claim.fence
-        self._running[attempt] = context, slot
-        try:
-            return await waiting
-        finally:
             del self._running[attempt]
+            hit("executor.after_handler")
 
     async def _call(self, one: Handler, claim: Claim, context: Context) -> Any:
         if one.mode is not Mode.LOOP:
@@ -283,12 +295,25 @@ class Executor:
     def _report(self, claim: Claim, data: bytes) -> None:
         self._progress[claim.step_id] = Progress(claim.step_id, claim.fence, data)
 
-    def _settle(self, outcome: Completion | Failure | Release) -> None:
+    def _settle(self, outcome: _Outcome) -> None:
         self._ended += 1
         self._outcomes.add(outcome)
 
 
-def _failure(claim: Claim, error: BaseException, stopped: Stop | None) -> Failure:
+def _completion(claim: Claim, value: object) -> Completion:
+    # A third of the time of Completion(…), and made for every step.
+    return tuple.__new__(Completion, (claim.step_id, claim.fence, encode_result(value)))
+
+
+def _release(claim: Claim) -> Release:
+    return Release(claim.step_id, claim.fence)
+
+
+def _given_back(error: BaseException, context: Context) -> bool:
+    return isinstance(error, Fenced) or context.stopped not in (None, Stop.TIMEOUT)
+
+
+def _failure(claim: Claim, error: BaseException, stopped: Stop | None = None) -> Failure:
     if stopped is Stop.TIMEOUT:
         message = f"the attempt took longer than {claim.timeout:g} s"
         return Failure(claim.step_id, claim.fence, Cause.TIMEOUT, "Timeout", message)

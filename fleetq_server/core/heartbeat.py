@@ -61,7 +61,7 @@ class Heartbeat:
         self._on_drain = on_drain
         self._loop = asyncio.get_running_loop()
         self._key: HolderKey | None = None
-        self._sent_at = 0.0
+        self._lease_from(0.0)
         self._fenced = False
         self._unproven = False
         self._dead = False
@@ -74,13 +74,13 @@ class Heartbeat:
     def watch(self) -> None:
         """Looks after the lease, and before there is one after the store: registering must not
         wait for a frozen process either."""
-        self._sent_at = self._clock.monotonic()
+        self._lease_from(self._clock.monotonic())
         self._watchdog.start()
 
     def begin(self, key: HolderKey, sent_at: float) -> None:
         """A new incarnation registered, by a write sent at this monotonic time."""
         self._key = key
-        self._sent_at = sent_at
+        self._lease_from(sent_at)
         self._fenced = self._dead = False
 
     def stop(self) -> None:
@@ -108,9 +108,9 @@ class Heartbeat:
     def lease_lost(self) -> bool:
         return self._fenced or self._unproven or self._clock.monotonic() >= self._soft_limit
 
-    @property
-    def _soft_limit(self) -> float:
-        return self._sent_at + self.threshold * SOFT_FRACTION
+    def _lease_from(self, sent_at: float) -> None:
+        self._sent_at = sent_at
+        self._soft_limit = sent_at + self.threshold * SOFT_FRACTION
 
     @property
     def _late_limit(self) -> float:
@@ -140,7 +140,7 @@ class Heartbeat:
                 self._tell(self._on_dead)
             self._fenced = self._dead = True
             return
-        self._sent_at = sent_at
+        self._lease_from(sent_at)
         if self._fenced:
             self._fenced = False
             log.info("heartbeat resumed")

@@ -16,7 +16,8 @@ from fleetq_server.core.retention import Retention
 from fleetq_server.errors import FleetError, NotLeader
 from fleetq_server.failpoints import hit
 from fleetq_server.model import Holder, HolderKey, HolderStatus, HolderType, Leadership
-from fleetq_server.store.base import Elect, Presence, Resign, Suspect
+from fleetq_server.store.base import Elect, Resign, Suspect
+from fleetq_server.store.peers import Presence
 from fleetq_server.store.writer import GroupWriter
 from fleetq_server.telemetry import get_logger
 

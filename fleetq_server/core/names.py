@@ -20,7 +20,8 @@ MAX_MESSAGE = 4096
 
 _QUEUE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}\Z")
 _KIND = re.compile(r"[A-Za-z0-9_.:/-]{1,128}\Z")
-_HOLDER = re.compile(r"[A-Za-z0-9-]{8,64}\Z")
+# With the name of its principal before it, where workers show tokens.
+_HOLDER = re.compile(r"([a-z0-9-]{1,32}:)?[A-Za-z0-9-]{8,64}\Z")
 _REQUEST = re.compile(r"[!-~]{1,64}\Z")
 
 

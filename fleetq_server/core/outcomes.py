@@ -34,7 +34,7 @@ class Outcomes:
             self._releases.append(outcome)
         if not self._flushing:
             self._flushing = True
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
 
     async def until(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
         """Waits until outcomes have made the condition true."""
@@ -51,7 +51,8 @@ class Outcomes:
     async def recorded(self, timeout: float) -> bool:
         return await self.until(lambda: not (self._underway or self._flushing), timeout)
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Sends what was added, now rather than at the end of this turn of the event loop."""
         self._flushing = False
         self._changed.set()
         ops: list[Op] = []

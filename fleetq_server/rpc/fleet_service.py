@@ -41,7 +41,7 @@ class FleetService(FleetServiceServicer):
         return pb.GetLeaderResponse(pod_id=leadership.holder_id, term=leadership.term, since=since)
 
     async def DrainPod(self, request: pb.DrainPodRequest, context: Context) -> pb.DrainPodResponse:
-        await self._fleet.drain(fields.printable("pod_id", request.pod_id, 64))
+        await self._fleet.drain(fields.printable("pod_id", request.pod_id, 97))
         return pb.DrainPodResponse()
 
     async def GetStats(self, request: pb.GetStatsRequest, context: Context) -> pb.GetStatsResponse:

@@ -8,7 +8,6 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 
-from fleetq_server.config import is_loopback
 from fleetq_server.core import Core
 from fleetq_server.errors import ConfigError
 from fleetq_server.pb import (
@@ -25,6 +24,8 @@ from fleetq_server.rpc.claim_service import ClaimService
 from fleetq_server.rpc.fleet_service import FleetService
 from fleetq_server.rpc.heartbeat_service import HeartbeatService
 from fleetq_server.rpc.interceptors import CallGuard
+from fleetq_server.rpc.security.ownership import OwnedClaimService, OwnedHeartbeatService
+from fleetq_server.rpc.security.setup import OPEN, Security
 from fleetq_server.rpc.sizes import MESSAGE_BYTES
 from fleetq_server.rpc.step_service import StepService
 
@@ -34,11 +35,16 @@ SERVICES = tuple(
     for service in module.DESCRIPTOR.services_by_name.values()
 )
 
+METADATA_BYTES = 8 * 1024
+
 OPTIONS: Sequence[tuple[str, int]] = (
     # With it, a second pod on the same port would silently take half of the calls.
     ("grpc.so_reuseport", 0),
     # Whatever a batch may hold by its item count, a request is never larger than this.
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
+    # Headers of all sorts together; more is refused before anybody looks at it.
+    ("grpc.max_metadata_size", METADATA_BYTES),
+    ("grpc.absolute_max_metadata_size", METADATA_BYTES),
     # Clients may ping every 20 s, also between calls; by default they would be sent away.
     ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -61,7 +67,7 @@ class RpcServer:
     """Serves `core` on HOST:PORT.
 
     `interceptors` run inside FLEET-Q's own, outermost first. Without `allow_insecure` only a
-    loopback address is taken, since everybody who reaches the port may do everything.
+    loopback address is taken, unless `security` keeps strangers out.
     """
 
     def __init__(
@@ -71,17 +77,18 @@ class RpcServer:
         listen: str,
         allow_insecure: bool = False,
         reflection: bool = False,
+        security: Security = OPEN,
         interceptors: "Sequence[grpc.aio.ServerInterceptor[Any, Any]]" = (),
     ) -> None:
-        if not (allow_insecure or is_loopback(listen)):
-            raise ConfigError(
-                f"listen={listen} is open to other hosts; --allow-insecure permits that"
-            )
+        if not allow_insecure and (refusal := security.exposure(listen)):
+            raise ConfigError(f"{refusal} (or --allow-insecure)")
+        inner = (security.gate, *interceptors) if security.gate else tuple(interceptors)
         self._core = core
         self._listen = listen
         self._reflection = reflection
-        self._guard = CallGuard(innermost=not interceptors)
-        self._interceptors = (self._guard, *interceptors)
+        self._security = security
+        self._guard = CallGuard(innermost=not inner)
+        self._interceptors = (self._guard, *inner)
         self._health = HealthServicer()
         self._server: grpc.aio.Server | None = None
 
@@ -92,7 +99,7 @@ class RpcServer:
         self._add_services(server)
         if self._reflection:
             _add_reflection(server)
-        port = _bind(server, self._listen)
+        port = self._bind(server)
         if port is None:
             del server  # or the error's traceback keeps it until its event loop is gone
             raise ConfigError(f"listen={self._listen}: in use, or no address of this host")
@@ -129,20 +136,27 @@ class RpcServer:
         core = self._core
         steps = StepService(core.submitter, core.waiting, core.fleet)
         step_service_pb2_grpc.add_StepServiceServicer_to_server(steps, server)
-        claims = ClaimService(core.claims)
+        claims, heartbeats = self._of_workers()
         claim_service_pb2_grpc.add_ClaimServiceServicer_to_server(claims, server)
-        heartbeats = HeartbeatService(core.claims)
         heartbeat_service_pb2_grpc.add_HeartbeatServiceServicer_to_server(heartbeats, server)
         fleet = FleetService(core.fleet, core.dead)
         fleet_service_pb2_grpc.add_FleetServiceServicer_to_server(fleet, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
 
+    def _of_workers(self) -> tuple[ClaimService, HeartbeatService]:
+        desk, masks = self._core.claims, self._security.masks
+        if masks is None:
+            return ClaimService(desk), HeartbeatService(desk)
+        return OwnedClaimService(desk, masks), OwnedHeartbeatService(desk, masks)
 
-def _bind(server: grpc.aio.Server, listen: str) -> int | None:
-    try:
-        return server.add_insecure_port(listen)
-    except RuntimeError:
-        return None
+    def _bind(self, server: grpc.aio.Server) -> int | None:
+        certificates = self._security.certificates
+        try:
+            if certificates is None:
+                return server.add_insecure_port(self._listen)
+            return server.add_secure_port(self._listen, certificates.credentials())
+        except RuntimeError:
+            return None
 
 
 def _add_reflection(server: grpc.aio.Server) -> None:

@@ -11,6 +11,7 @@ from google.rpc.status_pb2 import Status
 from fleetq_server.errors import (
     Conflict,
     Draining,
+    Forbidden,
     IdempotencyConflict,
     IllegalTransition,
     InvalidArgument,
@@ -42,8 +43,8 @@ TABLE: Mapping[type[BaseException], tuple[grpc.StatusCode, str]] = {
     StoreUnavailable: (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE"),
     Draining: (grpc.StatusCode.UNAVAILABLE, "POD_DRAINING"),
     Unavailable: (grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE"),
-    # Raised by a plugin's interceptor only.
     Unauthorized: (grpc.StatusCode.UNAUTHENTICATED, "UNAUTHORIZED"),
+    Forbidden: (grpc.StatusCode.PERMISSION_DENIED, "FORBIDDEN"),
 }
 INTERNAL = (grpc.StatusCode.INTERNAL, "INTERNAL")
 

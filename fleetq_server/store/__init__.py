@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from fleetq_server.config import shown
 from fleetq_server.errors import ConfigError
 from fleetq_server.store.base import Reader, Store
 from fleetq_server.store.sqlite import SqliteReader, SqliteStore, faultvfs
@@ -26,7 +27,7 @@ def sqlite_path(url: str) -> Path:
         or parts.fragment
     ):
         raise ConfigError(
-            f"store {url!r}: write sqlite:///relative/path.db or sqlite:////absolute/path.db"
+            f"store {shown('store', url)!r}: write sqlite:///relative/path.db or sqlite:////absolute/path.db"
         )
     return Path(unquote(parts.path[1:]))
 
@@ -35,7 +36,9 @@ def _open_sqlite(url: str, *, faults: str = "", silence: float = 0.0, **options:
     del silence  # a lock of the kernel is proof at any time
     path = sqlite_path(url)
     if not path.parent.is_dir():
-        raise ConfigError(f"store {url!r}: there is no directory {str(path.parent)!r}; make it")
+        raise ConfigError(
+            f"store {shown('store', url)!r}: there is no directory {str(path.parent)!r}; make it"
+        )
     vfs = faultvfs.install(Path(faults)) if faults else None
     return SqliteStore(path, vfs=vfs, **options)
 
@@ -84,7 +87,9 @@ def open_store(
     opener = {**OPENERS, **(schemes or {})}.get(scheme)
     if opener is None:
         known = ", ".join(sorted({**OPENERS, **(schemes or {})}))
-        raise ConfigError(f"store {url!r}: unknown scheme {scheme!r}; known: {known}")
+        raise ConfigError(
+            f"store {shown('store', url)!r}: unknown scheme {scheme!r}; known: {known}"
+        )
     return opener(url, rng=rng, max_crashes=max_crashes, **more)
 
 
@@ -101,6 +106,7 @@ def open_reader(url: str) -> Reader:
     path = sqlite_path(url)
     if not path.exists():
         raise ConfigError(
-            f"store {url!r}: {path} does not exist; name the store of a running fleet"
+            f"store {shown('store', url)!r}: {path} does not exist; "
+            "name the store of a running fleet"
         )
     return SqliteReader(path)

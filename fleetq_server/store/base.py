@@ -9,7 +9,7 @@ An operation checks before it writes: a refusal (a FleetError) concerns that ope
 while a failure of the store itself rolls the whole group back and is raised as StoreUnavailable.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -34,6 +34,7 @@ from fleetq_server.model import (
     StepFilter,
     StepId,
 )
+from fleetq_server.store.peers import Doorbell, Presence
 
 # --- operations: each names its answer --------------------------------------------------------
 
@@ -236,26 +237,9 @@ class Applied:
     ended: list[StepId] = field(default_factory=list)  # steps now in a terminal state
     cancelling: list[str] = field(default_factory=list)  # holder ids to be told of a cancel
     made_ready: bool = False  # some step became claimable
-    grants: list[tuple["StandingClaim", "Taken"]] = field(default_factory=list)
+    grants: list[tuple["StandingClaim", list[Claim]]] = field(default_factory=list)
     left_ready: bool = False  # … and some may be so still, for other pods
     next_due: float | None = None  # run_at of the next SCHEDULED step
-
-
-class Taken:
-    """What a standing claim took. The claims are made when they are first asked for, which need
-    not be in the thread that is about to wait for the disk."""
-
-    __slots__ = ("_claims", "_make", "count")
-
-    def __init__(self, count: int, make: Callable[[], list[Claim]]) -> None:
-        self.count = count
-        self._make = make
-        self._claims: list[Claim] | None = None
-
-    def claims(self) -> list[Claim]:
-        if self._claims is None:
-            self._claims = self._make()
-        return self._claims
 
 
 class Reader(Protocol):
@@ -312,13 +296,8 @@ class Store(Protocol):
         ops: Sequence[Op],
         standing: Sequence["StandingClaim"] = (),
         now: float | None = None,
-        *,
-        committing: Callable[[Applied], None] = lambda _applied: None,
     ) -> Applied:
         """Runs all ops in one transaction, then lets each standing claim take what is ready.
-
-        `committing` is called just before the commit, which takes long enough to prepare for what
-        comes after it. None of it counts before this method has returned.
 
         Raises StoreUnavailable when nothing of it was written, or when that is not known.
         """
@@ -332,13 +311,17 @@ class Store(Protocol):
         """run_at of the next SCHEDULED step."""
         ...
 
+    def secret(self) -> bytes:
+        """At least 16 random bytes, made with the store, that only its pods know."""
+        ...
+
     def reader(self) -> Reader:
         """A connection for another thread."""
         ...
 
-    def presence(self) -> "Presence": ...
+    def presence(self) -> Presence: ...
 
-    def doorbell(self, holder_id: str) -> "Doorbell": ...
+    def doorbell(self, holder_id: str) -> Doorbell: ...
 
     def unblock(self) -> None:
         """Called from another thread when a write has been waiting suspiciously long: frees what a
@@ -359,63 +342,10 @@ class StandingClaim(Protocol):
         """The claim to try now, or None if there is no capacity. In the writer thread."""
         ...
 
-    def granted(self, taken: Taken) -> None:
+    def granted(self, claims: list[Claim]) -> None:
         """The claims are committed. In the writer thread."""
         ...
 
     def deliver(self, claims: list[Claim]) -> None:
         """The same claims, on the event loop."""
         ...
-
-
-class Presence(Protocol):
-    """Proof of life between pods, kept by the operating system or the database: it ends with
-    the process, whatever the process was doing."""
-
-    def hold(self, holder_id: str) -> None:
-        """From now on this process lives as `holder_id`."""
-        ...
-
-    def guard(self, unproven: Callable[[float], None], proven: Callable[[], None]) -> None:
-        """For a proof that can get lost while the process lives: `unproven` is called, in some
-        thread, with the monotonic time from which on others may take it for dead; `proven` when
-        it is proven again."""
-        ...
-
-    def proven_dead(self, holder_id: str) -> bool:
-        """True only with proof; False when alive or not known."""
-        ...
-
-    def watch(self, holder_id: str, on_death: Callable[[], None]) -> Callable[[], None] | None:
-        """Calls `on_death` on the event loop when the holder's process ends. → a function that
-        stops watching, or None if it cannot be watched (already dead)."""
-        ...
-
-    def tidy(self, keep: Collection[str]) -> None:
-        """Removes what dead holders left behind, except for those to `keep`."""
-        ...
-
-    def forget(self, holder_id: str) -> None:
-        """Removes what a dead holder left behind."""
-        ...
-
-    def close(self) -> None: ...
-
-
-class Doorbell(Protocol):
-    """Wakes other pods without a write to the store. A lost ring costs delay, never work."""
-
-    def ring(self) -> None:
-        """Tells every other pod that something may be claimable."""
-        ...
-
-    def alert(self, holder_ids: Collection[str] | None = None) -> None:
-        """Tells these pods, or every other one, that the fleet has news for them besides work:
-        a step to cancel, a pod that joined. What it costs if lost is the same."""
-        ...
-
-    def listen(self, on_ring: Callable[[], None], on_alert: Callable[[], None]) -> None:
-        """Calls these on the event loop from now on."""
-        ...
-
-    def close(self) -> None: ...

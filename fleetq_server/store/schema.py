@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import NamedTuple
 
 from fleetq_server.store import is_postgres, open_store, sqlite_path
-from fleetq_server.store.sql import load_migrations
+from fleetq_server.store.relational.queries import load_migrations
 from fleetq_server.store.sqlite.examine import SqliteExaminer
 
 

@@ -201,7 +201,7 @@ class GroupWriter:
                 self._tell(self._settle, entries, Applied(), [])
             return
         try:
-            applied = self._store.apply(ops, standing, committing=self._committing)
+            applied = self._store.apply(ops, standing)
         except StoreUnavailable as error:
             log.warning("store unavailable", cause=str(error.__cause__ or error))
             self._fail(entries, error)
@@ -222,10 +222,6 @@ class GroupWriter:
             log.warning("store unavailable", cause=str(error))
             return False
         return found
-
-    def _committing(self, applied: Applied) -> None:
-        if applied.grants:
-            self._tell(_make_claims, applied)
 
     def _after(self, entries: list[_Entry], applied: Applied, answers: list[object]) -> None:
         sooner = _sooner(applied.next_due, self._next_due)
@@ -256,19 +252,14 @@ class GroupWriter:
             self._waiting -= entry.weight
             entry.done(answers[start : start + len(entry.ops)])
             start += len(entry.ops)
-        for one, taken in applied.grants:
-            one.deliver(taken.claims())
+        for one, claims in applied.grants:
+            one.deliver(claims)
         self._on_commit(applied)
 
     def _settle_failed(self, entries: list[_Entry], error: FleetError) -> None:
         for entry in entries:
             self._waiting -= entry.weight
             entry.failed(error)
-
-
-def _make_claims(applied: Applied) -> None:
-    for _, taken in applied.grants:
-        taken.claims()
 
 
 def _sooner(due: float | None, before: float | None) -> bool:

@@ -4,7 +4,7 @@ import pytest
 
 from fleetq_server.errors import StoreUnavailable
 from fleetq_server.model import Claim, HolderKey, NewStep, StepState
-from fleetq_server.store.base import ClaimSteps, Submit, Taken
+from fleetq_server.store.base import ClaimSteps, Submit
 from tests.postgres.relay import CutAtCommit, behind
 from tests.store.driver import Driver
 
@@ -17,8 +17,8 @@ class Standing:
     def wanted(self) -> ClaimSteps:
         return self._op
 
-    def granted(self, taken: Taken) -> None:
-        self.taken = taken.claims()
+    def granted(self, claims: list[Claim]) -> None:
+        self.taken = claims
 
     def deliver(self, claims: list[Claim]) -> None:
         raise AssertionError("there is no event loop")

@@ -72,6 +72,7 @@ CASES: list[tuple[FleetError, grpc.StatusCode, str, dict[str, str]]] = [
     (errors.Draining("ending"), grpc.StatusCode.UNAVAILABLE, "POD_DRAINING", {}),
     (errors.Unavailable("not now"), grpc.StatusCode.UNAVAILABLE, "UNAVAILABLE", {}),
     (errors.Unauthorized("no"), grpc.StatusCode.UNAUTHENTICATED, "UNAUTHORIZED", {}),
+    (errors.Forbidden("no"), grpc.StatusCode.PERMISSION_DENIED, "FORBIDDEN", {}),
 ]
 
 

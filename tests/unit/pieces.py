@@ -27,11 +27,9 @@ class CountingStore(SqliteStore):
         ops: Sequence[Op],
         standing: Sequence[StandingClaim] = (),
         now: float | None = None,
-        *,
-        committing: Callable[[Applied], None] = lambda _applied: None,
     ) -> Applied:
         self.groups.append([type(op) for op in ops])
-        return super().apply(ops, standing, now, committing=committing)
+        return super().apply(ops, standing, now)
 
 
 class Bench:

@@ -38,6 +38,7 @@ RAISED_BY_PODS: list[FleetError] = [
     errors.StoreUnavailable("disk full", 1.5),
     errors.Draining("this pod is shutting down", 0.1),
     errors.Unauthorized("no token"),
+    errors.Forbidden("no right"),
 ]
 
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetq_server.cli.config import config as config_command
-from fleetq_server.config import Settings, allowed, is_loopback, load_settings, shown
+from fleetq_server.config import Settings, allowed, load_settings, shown
 from fleetq_server.errors import ConfigError
+from fleetq_server.exposure import is_loopback
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from packaging.version import Version
 
 import fleetq_server
 import pytest_fleetq
-from fleetq_server.config import PREFIX, Settings, allowed
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -104,24 +103,6 @@ def test_ci_runs_exactly_the_line_of_the_readme() -> None:
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111
 
 
-def test_the_readme_lists_every_setting_with_its_default() -> None:
-    start = README.index("| variable |")
-    table = README[start : README.index("\n\n", start)].splitlines()[2:]
-    assert table == [_row(name) for name in Settings.model_fields]
-
-
 def _floor(requirement: Requirement) -> Version:
     (floor,) = [one.version for one in requirement.specifier if one.operator == ">="]
     return Version(floor)
-
-
-def _row(name: str) -> str:
-    field = Settings.model_fields[name]
-    default = "" if field.default_factory else field.default
-    text = ",".join(default) if isinstance(default, tuple) else f"{default}"
-    if isinstance(default, bool):
-        text = text.lower()
-    elif isinstance(default, float):
-        text = f"{default:.10g}"
-    shown = f"`{text}`" if text else ""
-    return f"| `{PREFIX}{name.upper()}` | {shown} | {allowed(name)} | {field.description} |"

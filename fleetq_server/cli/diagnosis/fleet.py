@@ -7,7 +7,8 @@ from pathlib import Path
 
 from fleetq_server.cli.diagnosis.check import Check, ok, warning
 from fleetq_server.model import Holder, HolderStatus, HolderType, Leadership
-from fleetq_server.store.base import Presence, Reader
+from fleetq_server.store.base import Reader
+from fleetq_server.store.peers import Presence
 
 RUNNING = frozenset({HolderStatus.LIVE, HolderStatus.DRAINING})
 LOOK_AGAIN = "the fleet sees to it within seconds; look again"

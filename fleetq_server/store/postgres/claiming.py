@@ -2,21 +2,21 @@
 
 import json
 
-from fleetq_server.errors import LeaseLost
-from fleetq_server.model import NO_METADATA, Claim, Fence, HolderStatus, StepId
+from fleetq_server.model import NO_METADATA, Claim, Fence, StepId
 from fleetq_server.store.base import ClaimSteps
 from fleetq_server.store.postgres.tx import Answer, PgTx
-from fleetq_server.store.sqlite.claiming import (
+from fleetq_server.store.relational.claiming import (
     CLAIM_BYTES,
     LANES_AT_ONCE,
     SWEEP_LIMIT,
-    _account,
-    _doubt,
-    _fence,
+    account,
+    doubt,
+    fence_for,
+    holder_of,
 )
-from fleetq_server.store.sqlite.recovering import declare_dead, recover_some
-from fleetq_server.store.sqlite.submitting import promote_due
-from fleetq_server.store.sqlite.tx import Row, json_ids
+from fleetq_server.store.relational.recovering import declare_dead, recover_some
+from fleetq_server.store.relational.submitting import promote_due
+from fleetq_server.store.relational.tx import Row, json_ids
 
 ANY_CRASHES = 2**31
 
@@ -25,8 +25,8 @@ def claim(tx: PgTx, op: ClaimSteps) -> list[Claim]:
     known = tx.send("repeating_holder" if op.request_id else "claiming_holder", op.holder)
     due = tx.send("next_due")
     ready = _ask_ready(tx, op, tx.lanes.turn)
-    holder = _live(known.fetchall())
-    fence = _fence(tx, op)
+    holder = holder_of(known.fetchall())
+    fence = fence_for(tx, op)
     if op.request_id is not None and (again := tx.run("claims_of_request", op.holder, fence)):
         return _claims(tx, again, fence)
     if op.expired:
@@ -45,7 +45,7 @@ def claim(tx: PgTx, op: ClaimSteps) -> list[Claim]:
     if claims:
         ids = json_ids(claim.step_id for claim in claims)
         tx.run("claim", fence, op.holder, tx.now, ids)
-        _account(tx, rows[: len(claims)], ids, holder)
+        account(tx, ids, [row[1] for row in rows[: len(claims)]], holder)
     return claims
 
 
@@ -70,24 +70,18 @@ def _in_turns(tx: PgTx, op: ClaimSteps, found: list[int]) -> list[int]:
     return found
 
 
-def _live(found: list[Row]) -> str:
-    if not found or found[0][0] in (HolderStatus.DEAD, HolderStatus.GONE):
-        raise LeaseLost("expired", "this holder was declared dead: begin anew with a new holder id")
-    return str(found[0][1])
-
-
 def _picked(tx: PgTx, op: ClaimSteps, lanes: list[int], fence: Fence) -> list[Row]:
     rows = tx.run("pick", json_ids(lanes), op.limit, fence, ANY_CRASHES)
-    doubt = _doubt(tx)
-    doubtful = [row for row in rows if row[-1] >= doubt]
+    limit = doubt(tx)
+    doubtful = [row for row in rows if row[-1] >= limit]
     if not doubtful:
         return rows
     # A step whose next crash is its last is poison, or was beside it each time. So a holder has no
     # more than one of them at once: an innocent one then proves itself.
-    held = tx.run("holds_doubtful", op.holder, doubt)[0][0]
+    held = tx.run("holds_doubtful", op.holder, limit)[0][0]
     first = [] if held else doubtful[:1]
     room = op.limit - len(first)
-    return [*first, *(tx.run("pick", json_ids(lanes), room, fence, doubt) if room else ())]
+    return [*first, *(tx.run("pick", json_ids(lanes), room, fence, limit) if room else ())]
 
 
 def _claims(tx: PgTx, rows: list[Row], fence: Fence, *, as_of_now: bool = False) -> list[Claim]:

@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 
-from fleetq_server.model import Ending, StepId, Verdict
+from fleetq_server.model import StepId, Verdict
 from fleetq_server.store.base import Complete
 from fleetq_server.store.postgres.tx import PgTx
-from fleetq_server.store.sqlite.settling import _verdicts
-from fleetq_server.store.sqlite.tx import CLAIMED, COMPLETED, json_ids
+from fleetq_server.store.relational.settling import Done, completed
+from fleetq_server.store.relational.tx import CLAIMED, COMPLETED, json_ids
 
 
 def complete(tx: PgTx, op: Complete) -> list[Verdict]:
@@ -14,7 +14,7 @@ def complete(tx: PgTx, op: Complete) -> list[Verdict]:
         return []
     ids, fences = json_ids(i.step_id for i in op.items), json_ids(i.fence for i in op.items)
     ended: dict[tuple[int, int], list[StepId]] = defaultdict(list)
-    done: set[tuple[int, int]] = set()
+    done: Done = set()
     for step_id, fence, lane, holder in tx.run("complete", tx.known_now, ids, fences):
         done.add((step_id, fence))
         ended[lane, holder].append(StepId(step_id))
@@ -22,11 +22,4 @@ def complete(tx: PgTx, op: Complete) -> list[Verdict]:
         tx.move(lane, CLAIMED, COMPLETED, len(step_ids))
         tx.event("completed", sorted(step_ids), lane, tx.holder_id(holder))
         tx.applied.ended.extend(step_ids)
-    results = [
-        (item.step_id, item.result.data, int(item.result.json))
-        for item in op.items
-        if item.result is not None and (item.step_id, item.fence) in done
-    ]
-    if results:
-        tx.run_many("insert_result", results)
-    return _verdicts(tx, op.items, done, Ending.COMPLETED)
+    return completed(tx, op, done)

@@ -8,8 +8,9 @@ import psycopg
 from psycopg import errors
 from psycopg.types.numeric import Int8BinaryDumper
 
+from fleetq_server.config import shown
 from fleetq_server.errors import ConfigError, StoreRefused, StoreUnavailable
-from fleetq_server.store.sql import load_migrations
+from fleetq_server.store.relational.queries import load_migrations
 
 Conn = psycopg.Connection[tuple[Any, ...]]
 
@@ -37,9 +38,8 @@ def connect(url: str, *, name: str) -> Conn:
     try:
         given = psycopg.conninfo.conninfo_to_dict(url)
     except psycopg.ProgrammingError as error:
-        raise ConfigError(
-            f"store: {str(error).strip()}; write postgresql://host/database"
-        ) from error
+        problem = shown("store", str(error).strip())  # libpq quotes the URL, password and all
+        raise ConfigError(f"store: {problem}; write postgresql://host/database") from None
     try:
         conn: Conn = psycopg.Connection.connect(
             psycopg.conninfo.make_conninfo(_NAME.format(name), **{**_PATIENCE, **given}),

@@ -9,8 +9,8 @@ from fleetq_server.model import Event
 from fleetq_server.store.postgres import connection
 from fleetq_server.store.postgres.connection import OUTAGE, Conn, unavailable
 from fleetq_server.store.postgres.tx import SQL
-from fleetq_server.store.reading import SqlReader, to_event
-from fleetq_server.store.sqlite.tx import Row
+from fleetq_server.store.relational.reading import SqlReader, to_event
+from fleetq_server.store.relational.tx import Row
 
 
 class PostgresReader(SqlReader):

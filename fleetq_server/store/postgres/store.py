@@ -15,18 +15,19 @@ from fleetq_server.clock import Clock, SystemClock
 from fleetq_server.errors import StoreRefused, StoreUnavailable
 from fleetq_server.failpoints import hit
 from fleetq_server.model import Claim, HolderKey
-from fleetq_server.store.base import Applied, ClaimSteps, Op, StandingClaim, Taken
+from fleetq_server.store.base import Applied, ClaimSteps, Op, StandingClaim
 from fleetq_server.store.postgres import connection
 from fleetq_server.store.postgres.claiming import ready_lanes
 from fleetq_server.store.postgres.connection import CONTENTION, OUTAGE, Conn, unavailable
 from fleetq_server.store.postgres.doorbell import PostgresDoorbell
-from fleetq_server.store.postgres.intentions import answer
+from fleetq_server.store.postgres.intentions import RUN
 from fleetq_server.store.postgres.life import Life
 from fleetq_server.store.postgres.presence import PostgresPresence
 from fleetq_server.store.postgres.reads import PostgresReader
 from fleetq_server.store.postgres.tx import SQL, PgTx
-from fleetq_server.store.sqlite.settling import account_released
-from fleetq_server.store.sqlite.tx import Lanes, Rules, json_ids
+from fleetq_server.store.relational.intentions import answer
+from fleetq_server.store.relational.settling import account_released
+from fleetq_server.store.relational.tx import Lanes, Rules, json_ids
 from fleetq_server.telemetry import get_logger
 
 TRIES = 8
@@ -128,13 +129,11 @@ class PostgresStore:
         ops: Sequence[Op],
         standing: Sequence[StandingClaim] = (),
         now: float | None = None,
-        *,
-        committing: Callable[[Applied], None] = lambda _applied: None,
     ) -> Applied:
         for left in reversed(range(TRIES)):
             try:
                 self._busy_since = self._clock.monotonic()
-                return self._apply(ops, standing, now, committing)
+                return self._apply(ops, standing, now)
             except CONTENTION as error:
                 self._roll_back()
                 if not left:
@@ -150,11 +149,7 @@ class PostgresStore:
         raise AssertionError("unreachable")
 
     def _apply(
-        self,
-        ops: Sequence[Op],
-        standing: Sequence[StandingClaim],
-        now: float | None,
-        committing: Callable[[Applied], None],
+        self, ops: Sequence[Op], standing: Sequence[StandingClaim], now: float | None
     ) -> Applied:
         hit("store.before_begin")
         conn = self._connected()
@@ -162,18 +157,15 @@ class PostgresStore:
         with conn.pipeline():
             tx, begun = self._begin(conn, now)
             for op in ops:
-                tx.applied.answers.append(answer(tx, op))
+                tx.applied.answers.append(answer(RUN, tx, op))
                 hit("store.between_ops")
             for one in standing:
                 grants.extend(_stand(tx, one))
-            tx.applied.grants.extend(
-                (one, Taken(len(claims), partial(list, claims))) for one, _, claims in grants
-            )
+            tx.applied.grants.extend((one, claims) for one, _, claims in grants)
             tx.finish()
             due = tx.send("next_due")
             ready = tx.send("any_ready") if tx.applied.made_ready else None
             hit("store.before_commit")
-            committing(tx.applied)
             claimed = [(op, claims) for _, op, claims in grants]
             claimed.extend(_claimed(ops, tx.applied.answers))
             self._doubts.append(_Doubt.about(begun(), claimed))
@@ -182,8 +174,8 @@ class PostgresStore:
             tx.applied.left_ready = ready is not None and bool(ready.fetchall()[0][0])
         self._doubts.clear()
         hit("store.after_commit")
-        for one, taken in tx.applied.grants:
-            one.granted(taken)
+        for one, claims in tx.applied.grants:
+            one.granted(claims)
         return tx.applied
 
     def _begin(self, conn: Conn, now: float | None) -> tuple[PgTx, Callable[[], str]]:
@@ -261,6 +253,9 @@ class PostgresStore:
         """The server's time of something by this machine's clock, by which one waits for it."""
         return due if due is None or now is not None else due + self._ahead
 
+    def secret(self) -> bytes:
+        return self._rules.secret
+
     def reader(self) -> PostgresReader:
         return PostgresReader(self.url)
 
@@ -298,7 +293,7 @@ class PostgresStore:
 
 def _stand(tx: PgTx, one: StandingClaim) -> list[tuple[StandingClaim, ClaimSteps, list[Claim]]]:
     op = one.wanted()
-    claims = answer(tx, op) if op is not None else None
+    claims = answer(RUN, tx, op) if op is not None else None
     return [(one, op, claims)] if op is not None and claims and isinstance(claims, list) else []
 
 

@@ -7,9 +7,8 @@ from typing import Any
 import psycopg
 
 from fleetq_server.failpoints import hit
-from fleetq_server.store.base import Applied
-from fleetq_server.store.sql import load_queries
-from fleetq_server.store.sqlite.tx import Lanes, Row, Rules, Tx
+from fleetq_server.store.relational.queries import load_queries
+from fleetq_server.store.relational.tx import Lanes, Row, Rules, Tx
 
 SQL: Mapping[str, str] = load_queries("fleetq_server.store.postgres", "postgres.sql")
 
@@ -37,16 +36,11 @@ class PgTx(Tx):
         self, conn: Conn, lanes: Lanes, rules: Rules, shard: int, clock: Callable[[], float]
     ) -> None:
         """`clock` waits for the server's time, which was asked for; it is called once at most."""
-        self.lanes = lanes
-        self.rules = rules
+        super().__init__(lanes, rules)
         self._clock = clock
         self._now: float | None = None
-        self.applied = Applied()
         self._conn = conn
         self._shard = shard
-        self._counts = {}
-        self._events = {}
-        self._claimed = False
         self._steps: list[Sequence[Any]] = []
         self._bodies: list[Sequence[Any]] = []
         self._news: list[tuple[Any, ...]] = []  # events

@@ -6,7 +6,7 @@ from typing import Any
 import apsw
 
 from fleetq_server.errors import StoreRefused
-from fleetq_server.store.sql import load_migrations
+from fleetq_server.store.relational.queries import load_migrations
 
 WAL_RESET_FIXED = (3, 51, 3)
 WAL_RESET_BACKPORTS = {(3, 50): 7, (3, 44): 6}

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import apsw
 
 from fleetq_server.errors import StoreUnavailable
-from fleetq_server.store.sql import load_migrations
+from fleetq_server.store.relational.queries import load_migrations
 from fleetq_server.store.sqlite.connection import _settings
 from fleetq_server.store.sqlite.reads import SqliteReader
 

@@ -8,14 +8,15 @@ from typing import Any
 import apsw
 
 from fleetq_server.errors import StoreUnavailable
-from fleetq_server.store.reading import SqlReader
+from fleetq_server.store.relational.reading import SqlReader
+from fleetq_server.store.relational.tx import Row
 from fleetq_server.store.sqlite.connection import (
     connect,
     file_system_of,
     has_wal_reset_bug,
     wal_bytes,
 )
-from fleetq_server.store.sqlite.tx import SQL, Row
+from fleetq_server.store.sqlite.tx import SQL
 
 
 class SqliteReader(SqlReader):

@@ -92,8 +92,8 @@ WHERE id IN (SELECT value FROM json_each(?4));
 
 -- name: claimed
 -- What is claimed already or, with a time of now, about to be.
-SELECT s.id, s.lane, b.payload, b.metadata, b.idempotency_key, s.attempt + (?2 IS NOT NULL),
-       s.priority, s.timeout, s.created_at, coalesce(?2, s.claimed_at), s.crashes
+SELECT s.id, b.payload, b.metadata, b.idempotency_key, s.attempt + (?2 IS NOT NULL),
+       s.priority, s.timeout, s.created_at, coalesce(?2, s.claimed_at), s.lane, s.crashes
 FROM json_each(?1) AS j CROSS JOIN steps AS s ON s.id = j.value CROSS JOIN bodies AS b ON b.step_id = s.id;
 
 -- name: claims_of_request

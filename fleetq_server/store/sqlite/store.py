@@ -1,6 +1,6 @@
 """One pod's write connection: groups of operations, one durable transaction each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -13,39 +13,25 @@ from fleetq_server.errors import FleetError, StoreUnavailable
 from fleetq_server.failpoints import hit
 from fleetq_server.store import base
 from fleetq_server.store.base import Applied, Op, StandingClaim
-from fleetq_server.store.sqlite import claiming, deadletters, holding, leading, settling, submitting
+from fleetq_server.store.relational.intentions import SHARED, Intentions, answer
+from fleetq_server.store.relational.tx import Lanes, Rules
+from fleetq_server.store.sqlite import claiming, completing
 from fleetq_server.store.sqlite.connection import connect, migrate
 from fleetq_server.store.sqlite.doorbell import SqliteDoorbell
 from fleetq_server.store.sqlite.eviction import evict_stopped, evicting
 from fleetq_server.store.sqlite.gate import Gate
 from fleetq_server.store.sqlite.presence import SqlitePresence
 from fleetq_server.store.sqlite.reads import SqliteReader
-from fleetq_server.store.sqlite.tx import SQL, Lanes, Rules, Tx
+from fleetq_server.store.sqlite.tx import SQL, SqliteTx
 from fleetq_server.telemetry import get_logger
 
 log = get_logger()
 
-RUN: Mapping[type, Callable[[Tx, Any], object]] = {
-    base.Submit: submitting.submit,
-    base.Cancel: submitting.cancel,
-    base.SetPaused: submitting.set_paused,
+RUN: Intentions[SqliteTx] = {
+    **SHARED,
     base.ClaimSteps: claiming.claim,
-    base.Complete: settling.complete,
-    base.Fail: settling.fail,
-    base.ReleaseSteps: settling.release,
-    base.Register: holding.register,
-    base.Beat: holding.beat,
-    base.Drain: holding.drain,
-    base.Leave: holding.leave,
-    base.Elect: holding.elect,
-    base.Resign: holding.resign,
-    base.Recover: leading.recover,
-    base.ExpireAttempts: leading.expire_attempts,
-    base.Prune: leading.prune,
-    base.Redrive: deadletters.redrive,
-    base.Purge: deadletters.purge,
+    base.Complete: completing.complete,
 }
-
 
 # What no repeat and no repair of the disk would mend.
 BUGS = (
@@ -100,18 +86,16 @@ class SqliteStore:
         ops: Sequence[Op],
         standing: Sequence[StandingClaim] = (),
         now: float | None = None,
-        *,
-        committing: Callable[[Applied], None] = lambda _applied: None,
     ) -> Applied:
         try:
             with self._gate:
                 hit("store.before_begin")
                 self._db.execute("BEGIN IMMEDIATE")
-                tx = Tx(
+                tx = SqliteTx(
                     self._db, self._lanes, self._rules, self._clock.now() if now is None else now
                 )
                 for op in ops:
-                    tx.applied.answers.append(_answer(tx, op))
+                    tx.applied.answers.append(answer(RUN, tx, op))
                     hit("store.between_ops")
                 for one in standing:
                     self._stand(tx, one)
@@ -119,7 +103,6 @@ class SqliteStore:
                 tx.applied.next_due = tx.run("next_due")[0][0]
                 tx.applied.left_ready = tx.applied.made_ready and bool(claiming.any_ready(tx))
                 hit("store.before_commit")
-                committing(tx.applied)
                 self._db.execute("COMMIT")
         except BUGS:
             self._roll_back()
@@ -133,18 +116,18 @@ class SqliteStore:
             self._roll_back()
             raise
         hit("store.after_commit")
-        for one, taken in tx.applied.grants:
-            one.granted(taken)
+        for one, claims in tx.applied.grants:
+            one.granted(claims)
         return tx.applied
 
-    def _stand(self, tx: Tx, one: StandingClaim) -> None:
+    def _stand(self, tx: SqliteTx, one: StandingClaim) -> None:
         op = one.wanted()
         if op is None:
             return
         with suppress(FleetError):  # refused: whoever stands learns of it by other ways
-            taken = claiming.take(tx, op)
-            if taken.count:
-                tx.applied.grants.append((one, taken))
+            claims = claiming.claim(tx, op)
+            if claims:
+                tx.applied.grants.append((one, claims))
 
     def _roll_back(self) -> None:
         self._lanes.clear()
@@ -158,7 +141,7 @@ class SqliteStore:
         wanted = [op for one in standing if (op := one.wanted()) is not None]
         if not wanted:
             return False
-        tx = Tx(self._db, self._lanes, self._rules, self._clock.now() if now is None else now)
+        tx = SqliteTx(self._db, self._lanes, self._rules, self._clock.now() if now is None else now)
         due = tx.run("next_due")[0][0]
         if due is not None and due <= tx.now:
             return True
@@ -170,6 +153,9 @@ class SqliteStore:
 
     def _one(self, sql: str) -> Any:
         return self._db.execute(sql).fetchall()[0][0]
+
+    def secret(self) -> bytes:
+        return self._rules.secret
 
     def reader(self) -> SqliteReader:
         return SqliteReader(self.path, vfs=self._vfs)
@@ -205,10 +191,3 @@ class SqliteStore:
     def close(self) -> None:
         self._db.close()
         self._gate.close()
-
-
-def _answer(tx: Tx, op: Op) -> object:
-    try:
-        return RUN[type(op)](tx, op)
-    except FleetError as refused:
-        return refused

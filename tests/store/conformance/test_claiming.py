@@ -6,7 +6,7 @@ import pytest
 
 from fleetq_server.errors import LeaseLost
 from fleetq_server.model import Claim, HolderKey, HolderType, NewStep, StepState
-from fleetq_server.store.base import ClaimSteps, Leave, SetPaused, Submit, Suspect, Taken
+from fleetq_server.store.base import ClaimSteps, Leave, SetPaused, Submit, Suspect
 from tests.store.driver import START, Driver, ids
 
 
@@ -162,8 +162,8 @@ class Standing:
         free = self.capacity - len(self.claims)
         return ClaimSteps(self.holder, free) if free else None
 
-    def granted(self, taken: Taken) -> None:
-        self.claims.extend(taken.claims())
+    def granted(self, claims: list[Claim]) -> None:
+        self.claims.extend(claims)
 
     def deliver(self, claims: list[Claim]) -> None:
         """Not the store's business."""

@@ -1,18 +1,16 @@
-"""Ending an attempt: complete, fail, release. Every write is fenced by the claim token."""
+"""Ending an attempt: fail, release, and what completing is besides its own statement. Every write
+is fenced by the claim token."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import repeat
 from typing import NamedTuple, Protocol
 
 from fleetq_server.backoff import retry_delay
 from fleetq_server.model import Ending, Failure, Fence, Release, StepId, Verdict
 from fleetq_server.store.base import Complete, Fail, ReleaseSteps
-from fleetq_server.store.sqlite.submitting import read_retry
-from fleetq_server.store.sqlite.tx import (
+from fleetq_server.store.relational.submitting import read_retry
+from fleetq_server.store.relational.tx import (
     CANCELLED,
     CLAIMED,
-    COMPLETED,
     FAILED,
     PENDING,
     SCHEDULED,
@@ -20,26 +18,18 @@ from fleetq_server.store.sqlite.tx import (
     json_ids,
 )
 
-_Done = set[tuple[int, int]]  # (step_id, fence): one call may hold an old and a new claim of a step
+Done = set[tuple[int, int]]  # (step_id, fence): one call may hold an old and a new claim of a step
 
 
-class _Item(Protocol):
+class Item(Protocol):
     @property
     def step_id(self) -> StepId: ...
     @property
     def fence(self) -> Fence: ...
 
 
-def complete(tx: Tx, op: Complete) -> list[Verdict]:
-    done: _Done = set()
-    for fence, ids in _by_fence(op.items).items():
-        for lane, count, found, holder in tx.run("completable", json_ids(ids), fence):
-            tx.run("complete", tx.now, found)
-            ended = ids if count == len(ids) else json.loads(found)
-            done.update(zip(ended, repeat(fence)))
-            tx.move(lane, CLAIMED, COMPLETED, count)
-            tx.event("completed", found, lane, tx.holder_id(holder))
-            tx.applied.ended.extend(ended)
+def completed(tx: Tx, op: Complete, done: Done) -> list[Verdict]:
+    """Keeps the results of those that are done, and answers for all."""
     results = [
         (item.step_id, item.result.data, int(item.result.json))
         for item in op.items
@@ -47,16 +37,16 @@ def complete(tx: Tx, op: Complete) -> list[Verdict]:
     ]
     if results:
         tx.run_many("insert_result", results)
-    return _verdicts(tx, op.items, done, Ending.COMPLETED)
+    return verdicts(tx, op.items, done, Ending.COMPLETED)
 
 
 def release(tx: Tx, op: ReleaseSteps) -> list[Verdict]:
-    done: _Done = set()
-    for fence, ids in _by_fence(op.items).items():
+    done: Done = set()
+    for fence, ids in by_fence(op.items).items():
         rows = tx.run("release", tx.now, json_ids(ids), fence)
         done.update((row[0], fence) for row in rows)
         account_released(tx, rows)
-    return _verdicts(tx, op.items, done, Ending.RELEASED)
+    return verdicts(tx, op.items, done, Ending.RELEASED)
 
 
 def account_released(tx: Tx, rows: Sequence[tuple[int, int, int, int]]) -> None:
@@ -73,10 +63,10 @@ def account_released(tx: Tx, rows: Sequence[tuple[int, int, int, int]]) -> None:
 
 
 def fail(tx: Tx, op: Fail) -> list[Verdict]:
-    done: _Done = {
+    done: Done = {
         (item.step_id, item.fence) for item in op.items if fail_one(tx, item) or _reported(tx, item)
     }
-    return _verdicts(tx, op.items, done, Ending.FAILED)
+    return verdicts(tx, op.items, done, Ending.FAILED)
 
 
 def _reported(tx: Tx, item: Failure) -> bool:
@@ -159,7 +149,7 @@ class _Standing(NamedTuple):
     cancel: int
 
 
-def _verdicts(tx: Tx, items: Sequence[_Item], done: _Done, ending: Ending) -> list[Verdict]:
+def verdicts(tx: Tx, items: Sequence[Item], done: Done, ending: Ending) -> list[Verdict]:
     if len(done) == len(items):
         return [Verdict.OK] * len(items)
     missing = [item.step_id for item in items if (item.step_id, item.fence) not in done]
@@ -190,7 +180,7 @@ def _standing(row: tuple[int, ...] | None, fence: Fence, ending: Ending | None) 
     return Verdict.EXPIRED if step.state in (PENDING, SCHEDULED) else Verdict.FINISHED
 
 
-def _by_fence(items: Iterable[_Item]) -> dict[Fence, list[StepId]]:
+def by_fence(items: Iterable[Item]) -> dict[Fence, list[StepId]]:
     groups: dict[Fence, list[StepId]] = {}
     for item in items:
         group = groups.get(item.fence)

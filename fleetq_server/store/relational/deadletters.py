@@ -8,8 +8,8 @@ from fleetq_server.errors import IdempotencyConflict
 from fleetq_server.model import DeadFilter, StepId
 from fleetq_server.store.base import Purge, Redrive
 from fleetq_server.store.digest import digest_values
-from fleetq_server.store.sqlite.leading import delete_steps
-from fleetq_server.store.sqlite.tx import FAILED, PENDING, SCHEDULED, Tx, json_ids
+from fleetq_server.store.relational.leading import delete_steps
+from fleetq_server.store.relational.tx import FAILED, PENDING, SCHEDULED, Tx, json_ids
 
 
 def filter_values(filter: DeadFilter, after: int, limit: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fleetq_server.model import Cause, Failure, Fence, StepId
 from fleetq_server.store.base import Suspect
-from fleetq_server.store.sqlite.tx import CANCELLED, CLAIMED, FAILED, PENDING, Row, Tx, json_ids
+from fleetq_server.store.relational.tx import CANCELLED, CLAIMED, FAILED, PENDING, Row, Tx, json_ids
 
 
 def declare_dead(tx: Tx, suspects: Sequence[Suspect]) -> None:

@@ -3,9 +3,9 @@
 from fleetq_server.errors import LeaseLost, NotFound, NotLeader
 from fleetq_server.model import BeatReply, Fence, HolderKey, HolderStatus, Leadership, StepId
 from fleetq_server.store.base import Beat, Drain, Elect, Leave, Register, Resign
-from fleetq_server.store.sqlite.recovering import declare_dead
-from fleetq_server.store.sqlite.settling import account_released, ask
-from fleetq_server.store.sqlite.tx import Tx
+from fleetq_server.store.relational.recovering import declare_dead
+from fleetq_server.store.relational.settling import account_released, ask
+from fleetq_server.store.relational.tx import Tx
 
 
 def register(tx: Tx, op: Register) -> HolderKey:

@@ -7,7 +7,7 @@ from fleetq_server.errors import IdempotencyConflict
 from fleetq_server.model import DEFAULT_RETRY, NewStep, RetryPolicy, StepId, StepState, Submitted
 from fleetq_server.store.base import Cancel, SetPaused, Submit
 from fleetq_server.store.digest import digest_step, digest_steps
-from fleetq_server.store.sqlite.tx import (
+from fleetq_server.store.relational.tx import (
     CANCELLED,
     CLAIMED,
     PENDING,

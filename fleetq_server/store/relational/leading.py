@@ -2,10 +2,10 @@
 
 from fleetq_server.model import StepId
 from fleetq_server.store.base import ExpireAttempts, Prune, Pruned, Recover
-from fleetq_server.store.sqlite.holding import check_term
-from fleetq_server.store.sqlite.recovering import declare_dead, expired_attempts, recover_some
-from fleetq_server.store.sqlite.settling import fail_one
-from fleetq_server.store.sqlite.tx import CANCELLED, COMPLETED, FAILED, PRUNED, Tx, json_ids
+from fleetq_server.store.relational.holding import check_term
+from fleetq_server.store.relational.recovering import declare_dead, expired_attempts, recover_some
+from fleetq_server.store.relational.settling import fail_one
+from fleetq_server.store.relational.tx import CANCELLED, COMPLETED, FAILED, PRUNED, Tx, json_ids
 
 EVENTS_KEPT_SECONDS = 3600.0
 REQUESTS_KEPT_SECONDS = 3600.0

@@ -2,6 +2,7 @@
 short statements, fetched whole, so that no read keeps the store from cleaning up."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -28,29 +29,29 @@ from fleetq_server.model import (
     StepId,
     StepState,
 )
-from fleetq_server.store.sqlite.audit import audit
-from fleetq_server.store.sqlite.deadletters import filter_values
-from fleetq_server.store.sqlite.submitting import STATES, read_retry
-from fleetq_server.store.sqlite.tx import Row, json_ids
+from fleetq_server.store.relational.audit import audit
+from fleetq_server.store.relational.deadletters import filter_values
+from fleetq_server.store.relational.submitting import STATES, read_retry
+from fleetq_server.store.relational.tx import Row, json_ids
 
 SCAN_WINDOW = 20_000  # ids looked at per statement when a listing filters
 
 
-class SqlReader:
-    """What a store's reader is, but for how it asks: `_run`, `_run_named` and `_snapshot`."""
+class SqlReader(ABC):
+    """What a store's reader is, but for how it asks."""
 
-    def _run(self, name: str, *values: Any) -> list[Row]:
-        raise NotImplementedError
+    @abstractmethod
+    def _run(self, name: str, *values: Any) -> list[Row]: ...
 
-    def _run_named(self, name: str, values: Mapping[str, Any]) -> list[Row]:
-        raise NotImplementedError
+    @abstractmethod
+    def _run_named(self, name: str, values: Mapping[str, Any]) -> list[Row]: ...
 
+    @abstractmethod
     def _snapshot(self) -> AbstractContextManager[None]:
         """Several statements that see the store as of one moment."""
-        raise NotImplementedError
 
-    def _gauges(self) -> Mapping[str, float]:
-        raise NotImplementedError
+    @abstractmethod
+    def _gauges(self) -> Mapping[str, float]: ...
 
     def get_step(self, step_id: StepId) -> Step | None:
         with self._snapshot():

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fleetq_server.model import Audit, Counts
-from fleetq_server.store.sqlite.tx import Row
+from fleetq_server.store.relational.tx import Row
 
 Run = Callable[..., list[Row]]
 NAMES = ("scheduled", "pending", "claimed", "completed", "failed", "cancelled")

@@ -1,0 +1,1 @@
+"""What stores that speak SQL share: the rules, with statements named here and written by each."""
