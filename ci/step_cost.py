@@ -1,30 +1,40 @@
-"""What one step costs the store: statements, commits and syncs, CPU time, memory.
+"""What one step costs: statements, commits, syncs and rpcs, CPU time, memory.
 
 A second's work for `fleetq gate`, which runs it dozens of times:
 
 fleetq gate --base origin/main -- python ci/step_cost.py --output {output}
 
 Straight through the store, as a pod's writer uses it, in one process: nothing here depends on what
-the machine does meanwhile, except time.
+the machine does meanwhile, except time. The rpcs are those of a client and a worker that make the
+same calls every time, counted by a pod in this process.
 """
 
 import argparse
+import asyncio
 import resource
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING, Any
 
 import apsw
+import grpc.aio
 
 from fleetq_server.bench.conditions import sync_milliseconds
-from fleetq_server.bench.seed import fill
+from fleetq_server.bench.handlers import NOOP
+from fleetq_server.bench.seed import PAYLOAD, fill
 from fleetq_server.bench.writer import Writer, submission
+from fleetq_server.client import AsyncClient
+from fleetq_server.config import load_settings
+from fleetq_server.hookspecs import hookimpl, plugin_manager
+from fleetq_server.model import Completion
+from fleetq_server.pod import Pod
 from pytest_fleetq.perf import baselines, here
 from pytest_fleetq.perf.results import Benchmark, Results
 
@@ -97,7 +107,61 @@ def counted(directory: Path) -> dict[str, float]:
     fill(path, 0, paused=False)
     with counting() as counts:
         cycle(path, COUNTED_STEPS)
+    counts["rpcs"] = asyncio.run(rpcs(directory / "served.db"))
     return {f"{name}_per_step": number / COUNTED_STEPS for name, number in sorted(counts.items())}
+
+
+if TYPE_CHECKING:
+    Interceptor = grpc.aio.ServerInterceptor[Any, Any]
+else:
+    Interceptor = grpc.aio.ServerInterceptor  # knows no brackets
+
+
+class RpcCounter(Interceptor):
+    """A plugin of a pod, and the interceptor it brings."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    @hookimpl
+    def fleetq_grpc_interceptors(self) -> Sequence[Interceptor]:
+        return [self]
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
+        details: grpc.HandlerCallDetails,
+    ) -> Any:
+        self.calls += 1
+        return await continuation(details)
+
+
+async def rpcs(path: Path) -> int:
+    """How many it takes to submit so many steps, half of them one by one, and work them off."""
+    counter, plugins = RpcCounter(), plugin_manager()
+    plugins.register(counter)
+    settings = {"store": f"sqlite:///{path}", "log_level": "ERROR"}
+    pod = Pod(load_settings(settings, environ={}, cwd=path.parent), plugins=plugins)
+    address = str((await pod.start())["address"])
+    try:
+        async with AsyncClient(address) as client:
+            for number in range(0, COUNTED_STEPS, BATCH):
+                await pass_on(client, f"{number:032}")
+    finally:
+        await pod.drain()
+    return counter.calls
+
+
+async def pass_on(client: AsyncClient, worker: str) -> None:
+    one_by_one = (client.submit_one(NOOP, PAYLOAD) for _ in range(BATCH // 2))
+    steps = [
+        *await client.submit(NOOP, [PAYLOAD] * (BATCH // 2)),
+        *await asyncio.gather(*one_by_one),
+    ]
+    claims = (await client.claim_steps(worker, kinds=[NOOP], limit=BATCH)).claims
+    assert len(claims) == BATCH
+    await client.complete_steps([Completion(claim.step_id, claim.fence) for claim in claims])
+    assert (await client.wait(steps)).completed == BATCH
 
 
 def timed(directory: Path) -> dict[str, float]:

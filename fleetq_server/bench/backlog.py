@@ -35,7 +35,7 @@ def measure(plan: Plan) -> Report:
     rates: dict[str, list[float]] = {name: [] for name in ("few", "many", "few raw", "many raw")}
     with Writer(many) as writer, Player(raw) as player:
         for number, many_tape in enumerate(many_tapes):
-            plan.say(f"round {number + 1} of {plan.rounds}")
+            plan.say(f"round {number + 1} of {plan.rounds}", number / plan.rounds)
             with Player(copy(few, spare)) as few_player:
                 rates["few raw"].append(_raw(few_player, few_tape))
             rates["many raw"].append(_raw(player, many_tape))

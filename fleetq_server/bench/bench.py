@@ -9,6 +9,16 @@ from fleetq_server.bench.plan import Plan, Sizes
 from fleetq_server.bench.report import Report
 
 GROUP = "fleetq.benches"
+NAMES = (
+    "claiming",
+    "cycle",
+    "submits",
+    "latency",
+    "recovery",
+    "fairness",
+    "backlog",
+    "memory",
+)
 
 
 class Bench(NamedTuple):

@@ -25,14 +25,15 @@ def measure(plan: Plan) -> Report:
     empty = plan.directory / "empty.db"
     fill(empty, 0, paused=False)
     path = plan.directory / "fleet.db"
-    tape = _recorded(copy(empty, path), plan.steps)
+    tape = taped(copy(empty, path), plan.steps)
     limit: list[float] = []
     rates: list[float] = []
     wrong: list[str] = []
     for number in range(plan.rounds):
-        plan.say(f"round {number + 1} of {plan.rounds}: raw limit")
+        plan.say(f"round {number + 1} of {plan.rounds}: raw limit", number / plan.rounds)
         limit.append(plan.steps / play(copy(empty, path), tape))
-        plan.say(f"round {number + 1} of {plan.rounds}: one client, {plan.pods} pods")
+        share = (number + 0.5) / plan.rounds
+        plan.say(f"round {number + 1} of {plan.rounds}: one client, {plan.pods} pods", share)
         rates.append(through(copy(empty, path), plan))
         wrong += problems(path)
     lines = [Line("submit to completion", "steps/s", rates, limit, at_least_of_raw(0.4))]
@@ -40,11 +41,11 @@ def measure(plan: Plan) -> Report:
     return Report("cycle", lines, wrong, about)
 
 
-def _recorded(path: Path, steps: int) -> list[Transaction]:
+def taped(path: Path, steps: int, batch: int = BATCH) -> list[Transaction]:
     """Each transaction takes in a request, claims its steps, and completes those of the last."""
     with recorded() as tape, Writer(path) as writer:
-        for begin in range(0, steps, BATCH):
-            writer.turn([submission(begin, min(BATCH, steps - begin))], claim=BATCH)
+        for begin in range(0, steps, batch):
+            writer.turn([submission(begin, min(batch, steps - begin))], claim=batch)
         writer.turn()
     return tape
 

@@ -59,8 +59,8 @@ def measure(plan: Plan) -> Report:
         Line("from turn to turn, longest", "ms", waits, target=at_most(1000), summary=max),
         Line(f"{plan.pods} pods together", "steps/s", [rate], [limit]),
     ]
-    about = {"seconds_measured": round(window.seconds, 2), "parallelism": PARALLELISM}
-    return Report("fairness", lines, problems(path), {**about, "served": served})
+    found = {"seconds_measured": round(window.seconds, 2), "served": served}
+    return Report("fairness", lines, problems(path), {"parallelism": PARALLELISM}, found)
 
 
 def _run(path: Path, plan: Plan) -> tuple[list[str], Window]:

@@ -6,9 +6,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
+
+from fleetq_server.bench import profiling
 from fleetq_server.bench.handlers import MODULE
 from fleetq_server.bench.seed import QUEUE
-from fleetq_server.cli.spawn import PodProcess, Pods
+from fleetq_server.cli.spawn import TETHERED, PodProcess, Pods
 from fleetq_server.client import Client
 from fleetq_server.errors import FleetError
 from fleetq_server.model import Counts
@@ -17,6 +20,7 @@ from fleetq_server.store import open_reader
 LOOK_SECONDS = 0.005
 REMOTE_LOOK_SECONDS = 0.03  # each look is work for the server that is measured
 PATIENCE_SECONDS = 60.0
+MEGABYTE = 1_000_000
 READY_SECONDS = 60.0  # eight interpreters start on two cores
 
 
@@ -48,17 +52,27 @@ class Fleet:
         self, count: int = 1, *, parallelism: int = 100, handlers: Sequence[str] = (MODULE,)
     ) -> list[PodProcess]:
         settings = {"max_parallelism": str(parallelism), "capacity_threshold": "1.0"}
-        return self.pods.start(
+        profiler = profiling.current()
+        started = self.pods.start(
             count,
             store_url=self.url,
             handlers=handlers,
             settings=settings,
             ready_timeout=READY_SECONDS,
+            module=profiler.module if profiler else TETHERED,
         )
+        if profiler:
+            profiler.attend([pod.pid for pod in started])
+        return started
 
     @property
     def addresses(self) -> list[str]:
         return [pod.address for pod in self.pods.running]
+
+    def memory(self, without: Sequence[PodProcess] = ()) -> float:
+        """Resident, of all pods but some, in MB."""
+        pods = [pod.pid for pod in self.pods.running if pod not in without]
+        return sum(psutil.Process(pid).memory_info().rss for pid in pods) / MEGABYTE
 
     @property
     def counts(self) -> Counts:

@@ -5,7 +5,7 @@ import asyncio
 import psutil
 
 from fleetq_server.bench.cycle import feed
-from fleetq_server.bench.fleet import Fleet, problems
+from fleetq_server.bench.fleet import MEGABYTE, Fleet, problems
 from fleetq_server.bench.plan import Plan, Sizes
 from fleetq_server.bench.report import Line, Report, at_most
 from fleetq_server.bench.seed import fill
@@ -13,7 +13,6 @@ from fleetq_server.client import AsyncClient
 
 SIZES = Sizes(steps=100_000)
 SAMPLES = 20
-MEGABYTE = 1_000_000
 PARALLELISM = 100
 
 
@@ -39,7 +38,7 @@ async def _sizes(fleet: Fleet, plan: Plan) -> list[float]:
     share = max(1, plan.steps // SAMPLES)
     async with AsyncClient(fleet.addresses) as client:
         for passed in range(share, SAMPLES * share + 1, share):
-            plan.say(f"{passed:,} of {plan.steps:,} steps")
+            plan.say(f"{passed:,} of {plan.steps:,} steps", passed / plan.steps)
             await feed(client, share)
             # Nothing of this loop's is under way that this could block.
             fleet.until_completed(passed)

@@ -1,8 +1,8 @@
 """How much to measure, and where."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,16 @@ class Sizes:
     rounds: int = 3
 
 
+class Say(Protocol):
+    """Hears what is being done, and how much of all of it is over: from 0 to 1 if that is known."""
+
+    def __call__(self, text: str, share: float | None = None, /) -> None: ...
+
+
+def in_silence(_text: str, _share: float | None = None, /) -> None:
+    """A Say for whoever does not want to know."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One run of one benchmark."""
@@ -23,7 +33,7 @@ class Plan:
     directory: Path
     seed: int = 1
     store: str = ""  # a postgresql:// database; otherwise SQLite files in the directory
-    say: Callable[[str], None] = lambda _: None
+    say: Say = in_silence
 
     @property
     def steps(self) -> int:

@@ -8,26 +8,30 @@ from random import Random
 from typing import NamedTuple
 
 from fleetq_server.bench.fleet import Fleet, problems, wait_until
-from fleetq_server.bench.handlers import HOLD, STARTED, starts_file
+from fleetq_server.bench.handlers import HOLD, NOOP, STARTED, starts_file
 from fleetq_server.bench.plan import Plan, Sizes
 from fleetq_server.bench.raw import Player, recorded
-from fleetq_server.bench.report import Line, Report, at_most
-from fleetq_server.bench.seed import copy, fill
+from fleetq_server.bench.report import Line, Report, at_least, at_most
+from fleetq_server.bench.seed import PAYLOAD, copy, fill
 from fleetq_server.bench.writer import Writer
 from fleetq_server.cli.spawn import PodProcess
+from fleetq_server.client import Client
 from fleetq_server.store.base import Elect, Recover, Suspect
 
 SIZES = Sizes(steps=500, pods=2, rounds=5)
 MANY = 100_000  # as many as one pod may hold
+SPARE = 10  # steps that there is room for besides
 CLAIM_AT_MOST, RECOVER_AT_MOST = 1000, 2000  # per transaction, as a pod does
 LOOK_SECONDS = 0.002
 
 
 class Times(NamedTuple):
-    """Milliseconds from the kill."""
+    """Milliseconds from the kill; what became of the steps; what it cost those who took over."""
 
     first: float
     all: float
+    preserved: float  # percent of the steps
+    growth: float  # MB of all pods left
 
 
 class Case(NamedTuple):
@@ -43,7 +47,8 @@ def measure(plan: Plan) -> Report:
         times, limit = [], []
         for number in range(rounds):
             who = "the leader" if case.leader else "a pod"
-            plan.say(f"{who} holding {case.held} steps, round {number + 1} of {rounds}")
+            share = (case.leader + number / rounds) / 2
+            plan.say(f"{who} holding {case.held} steps, round {number + 1} of {rounds}", share)
             directory = plan.directory / f"{case.held}-{case.leader}-{number}"
             directory.mkdir()
             limit.append(_raw(directory, case.held))
@@ -71,10 +76,31 @@ def lines(
     first = [one.first for one in times]
     every = [one.all for one in times]
     target = None if first_within is None else at_most(first_within)
+    name = _metric_of(case)
     return [
-        Line(f"{what}: first again", "ms", first, target=target, summary=max),
-        Line(f"{what}: all again", "ms", every, limit, at_most(all_within), max),
-    ]
+        Line(
+            f"{what}: first again", "ms", first, target=target, summary=max,
+            metric=f"{name}_first_ms",
+        ),
+        Line(
+            f"{what}: all again", "ms", every, limit, at_most(all_within), max,
+            metric=f"{name}_time_ms",
+        ),
+        Line(
+            f"{what}: preserved", "%", [one.preserved for one in times], target=at_least(100),
+            summary=min, metric=f"{name}_success_rate",
+        ),
+        Line(
+            f"{what}: growth of those left", "MB", [one.growth for one in times],
+            target=at_most(200), summary=max, metric=f"{name}_memory_growth_mb",
+        ),
+    ]  # fmt: skip
+
+
+def _metric_of(case: Case) -> str:
+    if case.held == MANY:
+        return "recovery_of_many"
+    return "leader_recovery" if case.leader else "recovery"
 
 
 def _fleet(directory: Path, case: Case, others: int, rng: Random, wrong: list[str]) -> Times:
@@ -92,15 +118,25 @@ def kill_one(store: Path | str, directory: Path, case: Case, others: int, rng: R
             fleet.start(handlers=())  # the eldest leads, and this one takes no steps
         (victim,) = fleet.start(parallelism=case.held)
         _await_starts(directory, 1, case.held)
-        fleet.start(others, parallelism=case.held)
+        fleet.start(others, parallelism=min(case.held + SPARE, MANY))
         # Until the new pods have looked around; then somewhere between two heartbeats.
         time.sleep(1.5 + rng.random())
+        before = fleet.memory(without=[victim])
         killed = time.monotonic()
         _kill(fleet, victim)
         _await_starts(directory, 2, case.held)
-        times = _times(directory, killed, case.held)
+        after = _starts_after(directory, killed)
+        growth = fleet.memory() - before
+        _await_more(fleet)
         fleet.pods.stop_all(0)  # the handlers never end by themselves
-    return times
+    return Times(min(after), max(after), 100 * len(after) / case.held, growth)
+
+
+def _await_more(fleet: Fleet) -> None:
+    """A fleet that is well again does new work."""
+    with Client(fleet.addresses) as client:
+        client.submit(NOOP, [PAYLOAD] * SPARE)
+    fleet.until_completed(SPARE)
 
 
 def _kill(fleet: Fleet, victim: PodProcess) -> None:
@@ -121,14 +157,13 @@ def _await_starts(directory: Path, attempt: int, steps: int) -> None:
     )
 
 
-def _times(directory: Path, killed: float, steps: int) -> Times:
+def _starts_after(directory: Path, killed: float) -> list[float]:
+    """Of each step, milliseconds from the kill to its first start since."""
     data = starts_file(str(directory), 2).read_bytes()
     starts: dict[int, float] = {}
     for step_id, at in STARTED.iter_unpack(data[: len(data) // STARTED.size * STARTED.size]):
         starts.setdefault(step_id, at)
-    assert len(starts) == steps, "a step started twice before another one did at all"
-    after = [1000 * (at - killed) for at in starts.values()]
-    return Times(min(after), max(after))
+    return [1000 * (at - killed) for at in starts.values()]
 
 
 def _raw(directory: Path, held: int) -> float:

@@ -27,7 +27,7 @@ def measure(plan: Plan) -> Report:
     rates: list[float] = []
     wrong: list[str] = []
     for number in range(plan.rounds):
-        plan.say(f"round {number + 1} of {plan.rounds}")
+        plan.say(f"round {number + 1} of {plan.rounds}", number / plan.rounds)
         limit.append(RAW_REQUESTS * CALLERS / play(copy(empty, path), tape))
         rates.append(_fleet(copy(empty, path), plan))
         wrong += problems(path)

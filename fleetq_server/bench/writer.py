@@ -10,7 +10,7 @@ from fleetq_server.bench.handlers import KINDS, NOOP
 from fleetq_server.bench.seed import PAYLOAD
 from fleetq_server.model import Claim, Completion, HolderKey, HolderType, NewHolder, NewStep
 from fleetq_server.store import open_store
-from fleetq_server.store.base import ClaimSteps, Complete, Op, Register, Submit, Taken
+from fleetq_server.store.base import ClaimSteps, Complete, Op, Register, Submit
 
 
 class Writer:
@@ -56,8 +56,8 @@ class Writer:
     def wanted(self) -> ClaimSteps | None:
         return ClaimSteps(self.key, self._claim, KINDS) if self._claim else None
 
-    def granted(self, taken: Taken) -> None:
-        self._claims = taken.claims()
+    def granted(self, claims: list[Claim]) -> None:
+        self._claims = claims
 
     def deliver(self, claims: list[Claim]) -> None:
         """There is no event loop; `granted` has told of them."""

@@ -17,7 +17,7 @@
          "judging": {"queue_depth": {"better": "lower", "primary": true, "min_effect": 0.05}}}]}
 
 Any program may write it. Required are `timestamp`, `benchmarks`, and of each of those
-`benchmark_name` and `metrics` or `counts`; fields not named here are ignored.
+`benchmark_name` and, unless it failed, `metrics` or `counts`; fields not named here are ignored.
 
 - `metrics`: measured numbers. Names say how they are judged (`metrics.py`), or `judging` does.
 - `counts`: exact numbers, the same in each run, of which fewer are better: statements per step.
@@ -100,14 +100,15 @@ class Benchmark:
     def read(cls, fields: Fields) -> Self:
         metrics = fields.section("metrics").numbers()
         counts = fields.section("counts").numbers()
-        if not metrics and not counts:
+        success = fields.flag("success", default=True)
+        if success and not metrics and not counts:
             raise BadResults(f"{fields.at('metrics')}: is missing or empty, and so is counts")
         if both := metrics.keys() & counts.keys():
             raise BadResults(f"{fields.at('counts')}.{min(both)}: is among metrics as well")
         return cls(
             fields.text("benchmark_name"),
             metrics,
-            fields.flag("success", default=True),
+            success,
             counts,
             fields.section("raw").numbers(),
             fields.section("ratio").numbers(),

@@ -23,7 +23,7 @@ def measure_claiming(plan: Plan) -> Report:
     wrong: list[str] = []
     for number in range(plan.rounds):
         for pods, found in rates.items():
-            plan.say(f"round {number + 1} of {plan.rounds}: {pods} pods")
+            plan.say(f"round {number + 1} of {plan.rounds}: {pods} pods", number / plan.rounds)
             with new_store(plan.store, plan.steps, paused=True) as url:
                 found.append(drain(url, pods, plan.steps))
                 wrong += problems(url)
@@ -38,7 +38,7 @@ def measure_cycle(plan: Plan) -> Report:
     rates: list[float] = []
     wrong: list[str] = []
     for number in range(plan.rounds):
-        plan.say(f"round {number + 1} of {plan.rounds}")
+        plan.say(f"round {number + 1} of {plan.rounds}", number / plan.rounds)
         with new_store(plan.store) as url:
             rates.append(cycle.through(url, plan))
             wrong += problems(url)
@@ -92,7 +92,7 @@ def measure_backlog(plan: Plan) -> Report:
     store = partial(new_store, plan.store, mix=MIX)
     with store(plan.steps) as large, Writer(large) as writer:
         for number in range(plan.rounds):
-            plan.say(f"round {number + 1} of {plan.rounds}")
+            plan.say(f"round {number + 1} of {plan.rounds}", number / plan.rounds)
             with store(SMALL) as small, Writer(small) as small_writer:
                 few.append(claims_per_second(small_writer))
             many.append(claims_per_second(writer))

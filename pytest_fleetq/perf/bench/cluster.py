@@ -33,7 +33,8 @@ def measure(plan: Plan) -> Report:
         first = _forked(session, 1, wrong)
         few, few_plain, many = [], [], []
         for number in range(plan.rounds):
-            plan.say(f"{FEW} and {plan.pods} pods, round {number + 1} of {plan.rounds}")
+            share = number / plan.rounds
+            plan.say(f"{FEW} and {plan.pods} pods, round {number + 1} of {plan.rounds}", share)
             few.append(_forked(session, FEW, wrong))
             few_plain.append(_plain(session, FEW))
             many.append(_forked(session, plan.pods, wrong))
@@ -42,16 +43,16 @@ def measure(plan: Plan) -> Report:
             plan.say(f"{plan.pods} plain subprocesses")
             plain.append(_plain(session, plan.pods))
     within = at_most(2000) if plan.pods == SIZES.pods else None
-    lines = [
+    found = [
         Line("the first pod of all", "ms", [first.ready]),
-        *_lines(FEW, few, few_plain, at_most(200), at_most(150)),
-        *_lines(plan.pods, many, plain, within, None),
+        *lines(FEW, few, few_plain, at_most(200), at_most(150)),
+        *lines(plan.pods, many, plain, within, None),
     ]
     about = {"pods": plan.pods, "rounds": plan.rounds, "raw": "plain subprocesses"}
-    return Report("cluster", lines, wrong, about)
+    return Report("cluster", found, wrong, about)
 
 
-def _lines(
+def lines(
     pods: int, times: list[Times], plain: list[Times], ready: Target | None, ended: Target | None
 ) -> list[Line]:
     return [

@@ -33,18 +33,22 @@ def measure(plan: Plan) -> Report:
         _in_turns(straight.call, proxied.call, WARM_UP_CALLS)
         rounds = []
         for number in range(plan.rounds):
-            plan.say(f"round {number + 1} of {plan.rounds}")
+            plan.say(f"round {number + 1} of {plan.rounds}", number / plan.rounds)
             rounds.append(_in_turns(straight.call, proxied.call, plan.steps))
         used = fleet.links.hits(("client", pod.name))["connections"]
+    wrong = [] if used == 1 else [f"{used} connections went through the proxy, not 1"]
+    about = {"calls_per_round": plan.steps, "rounds": plan.rounds, "raw": "without the proxy"}
+    return Report("proxy", lines(rounds), wrong, about)
+
+
+def lines(rounds: list[tuple[float, float]]) -> list[Line]:
+    """Of each round, milliseconds of a call without the proxy and with it."""
     without, through = [one for one, _ in rounds], [other for _, other in rounds]
     added = [other - one for one, other in rounds]
-    lines = [
+    return [
         Line("a call through a proxy, p50", "ms", through, without),
         Line("added by the proxy", "ms", added, target=at_most(0.3)),
     ]
-    wrong = [] if used == 1 else [f"{used} connections went through the proxy, not 1"]
-    about = {"calls_per_round": plan.steps, "rounds": plan.rounds, "raw": "without the proxy"}
-    return Report("proxy", lines, wrong, about)
 
 
 class _Caller:

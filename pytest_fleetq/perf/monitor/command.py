@@ -1,6 +1,7 @@
 """`fleetq monitor`: shows a running fleet, alerts, and keeps what it saw."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -75,8 +76,9 @@ def monitor(
 ) -> None:
     """Watch a running fleet: processor, memory and descriptors of each pod, steps and rates.
 
-    The fleet is found by --address or --storage. Without either it is that of the settings in
-    force (see fleetq config); if none is running there, the machine alone is watched.
+    The fleet is found by --address or --storage, or else by FLEET_Q_ADDRESS. Without any it is that
+    of the settings in force (see fleetq config); if none is running there, the machine alone is
+    watched.
 
     Exit codes: 0; 1 with --fail-on-alert if there was an alert; 2 if the arguments are wrong or
     no fleet answers.
@@ -106,8 +108,10 @@ Tell = Callable[[Look], None]
 
 def _find(storage: str | None, address: str | None) -> Find | None:
     """How to find the fleet; raises if one was named that does not answer."""
-    if address is not None:
-        return lambda: address.split(",")
+    # As for every command: what was said here beats the environment.
+    known = address or (None if storage else os.environ.get("FLEET_Q_ADDRESS"))
+    if known:
+        return lambda: known.split(",")
     find = partial(addresses_in, storage)
     try:
         find()
@@ -120,15 +124,15 @@ def _find(storage: str | None, address: str | None) -> Find | None:
 
 
 def _watch(watching: Watching, interval: float, duration: float | None, tell: Tell) -> None:
+    tell(watching.look())  # the first one finds the fleet, which takes its time
     began = time.monotonic()
-    number = 0
-    while True:
-        tell(watching.look())
-        number += 1
-        due = number * interval  # of the beginning: looks do not drift
-        if duration is not None and due > duration:
-            return
+    due = interval  # of the beginning: looks do not drift
+    while duration is None or due <= duration:
         time.sleep(max(0.0, began + due - time.monotonic()))
+        tell(watching.look())
+        # Those that were missed are left out: figures of no time at all raise false alerts.
+        late = time.monotonic() - began - due
+        due += interval * (1 + max(0.0, late // interval))
 
 
 def _keep(looks: list[Look] | None, tell: Tell, look: Look) -> None:

@@ -28,13 +28,15 @@ class Watching:
         self._processes: dict[str, psutil.Process] = {}
         self._names: dict[str, str] = {}
         self._answered = True
-        self._began = time.monotonic()
+        self._began: float | None = None
         self._here = _own_hosts()
         psutil.cpu_percent()  # the first one has nothing to compare with
 
     def look(self) -> Look:
         events: list[str] = []
         pods, queues = self._ask(events)
+        if self._began is None:  # only now: it may take seconds to find the fleet
+            self._began = time.monotonic()
         local = [pod for pod in pods if pod.address.rpartition(":")[0] in self._here]
         seen = self._look_at(local, events)
         return Look(

@@ -97,13 +97,15 @@ def test_a_stall_breaks_budgets_of_its_phase_only(
 def test_a_killed_pod_breaks_budgets_of_recovery(
     cluster, perf_budget, inject_failure, broken, tmp_path
 ) -> None:
-    fleet = cluster(
-        2, handlers="tests.integration_handlers", cwd=ROOT, config={"capacity_threshold": 1.0}
-    )
+    # A claim can take no time at all: of a step that its pod was free for as it was submitted, or
+    # recovered. So there are more than both pods take, and none is free before all have waited.
+    full = {"max_parallelism": 10, "capacity_threshold": 1.0}
+    fleet = cluster(2, handlers="tests.integration_handlers", cwd=ROOT, config=full)
     gate = tmp_path / "gate"
-    steps = fleet.client.submit("hold", [{"gate": str(gate)}] * 20)
+    steps = fleet.client.submit("hold", [{"gate": str(gate)}] * 60)
     fleet.wait_until(lambda: fleet.client.stats().totals.claimed == 20)
     inject_failure("kill", fleet.pods[1])
+    fleet.wait_until(lambda: fleet.client.stats().totals.pending == 50)
     gate.touch()
     assert fleet.client.wait(steps, timeout=20).ok
     budgets = [

@@ -103,49 +103,38 @@ def test_too_little_data_is_no_pass_and_a_failing_body_hides_no_budget(run: Run)
     )
 
 
-def test_a_load_whose_driver_was_late_is_no_pass(run: Run) -> None:
+def test_a_load_is_judged_with_the_rest_unless_it_was_late_and_ends_with_its_test(run: Run) -> None:
     source = """
-    def test_it(cluster, perf_budget):
+    def test_waited_for(cluster, perf_budget):
+        cluster(2, handlers="my_handlers")
+        perf_budget("submit.throughput >= 20/s", "submit.p50 <= 5s")
+        perf_budget.load(rate=50, duration=2, kind="resize", payload={"n": 1}, max_lag=5.0)
+
+    def test_late(cluster, perf_budget):
         cluster(1, handlers="my_handlers")
         perf_budget("submit.max <= 60s", "fds <= 1000")
         perf_budget.load(rate=50, duration=1, kind="resize", payload={"n": 1}, max_lag=1e-6)
+
+    def test_failing(cluster, perf_budget):
+        cluster(1, handlers="my_handlers")
+        perf_budget.load(rate=20, duration=500, kind="resize", payload={"n": 1})
+        raise ValueError("as it is")
     """
     result = run(source)
-    result.assert_outcomes(failed=1)
+    result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines(
         [
             "load-1 proves nothing: the load driver itself was late: by *the machine is too busy*",
             "budget submit.max <= 60s: not known, load-1 proves nothing",
+            "*as it is*",
+            "*= fleetq budgets =*",
+            "test_it.py::test_waited_for",
+            "  load-1: 50/s for 2 s, 100 calls, 0 errors; the driver was *",
+            "test_it.py::test_late",
             "  submit.max <= 60s: not known, load-1 proves nothing",
             "  fds <= 1000: pass, *",
         ]
     )
-
-
-def test_a_load_ends_with_a_test_whose_body_fails(run: Run) -> None:
-    source = """
-    import os
-
-    def test_it(cluster, perf_budget):
-        cluster(1, handlers="my_handlers")
-        perf_budget.load(rate=20, duration=50, kind="resize", payload={"n": 1})
-        raise ValueError("as it is")
-    """
-    result = run(source, timeout=30)
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*as it is*"])
-
-
-def test_a_load_is_waited_for_and_judged_with_the_rest(run: Run) -> None:
-    source = """
-    def test_it(cluster, perf_budget):
-        cluster(2, handlers="my_handlers")
-        perf_budget("submit.throughput >= 20/s", "submit.p50 <= 5s")
-        perf_budget.load(rate=50, duration=2, kind="resize", payload={"n": 1}, max_lag=5.0)
-    """
-    result = run(source)
-    result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines(["  load-1: 50/s for 2 s, 100 calls, 0 errors; the driver was *"])
 
 
 def test_workers_of_xdist_hand_their_budgets_in(run: Run) -> None:
@@ -181,29 +170,20 @@ def test_tests_that_share_a_cluster_are_measured_apart(run: Run) -> None:
     )
 
 
-def test_a_cluster_of_ones_own_is_measured_when_asked_for(run: Run) -> None:
+def test_figures_are_to_be_had_of_a_cluster_of_ones_own_or_it_is_told_why_not(run: Run) -> None:
     source = """
+    import pytest
     import pytest_fleetq
+    from pytest_fleetq.perf.budget import NotEnoughData
 
     def test_it(perf_budget):
         with pytest_fleetq.Cluster(1, handlers="my_handlers") as fleet:
             perf_budget.watch(fleet)
+            with pytest.raises(NotEnoughData, match="p99: not enough data: no 'step' was seen"):
+                perf_budget.value("step.p99")
             steps = fleet.client.submit("resize", [{"n": 1}] * 40)
             assert fleet.client.wait(steps, timeout=20).ok
             assert 0 < perf_budget.value("step.p50") < 20
             assert perf_budget.value("success_rate") == 100
-    """
-    run(source).assert_outcomes(passed=1)
-
-
-def test_a_figure_that_is_not_to_be_had_is_told_why(run: Run) -> None:
-    source = """
-    import pytest
-    from pytest_fleetq.perf.budget import NotEnoughData
-
-    def test_it(cluster, perf_budget):
-        cluster(1, handlers="my_handlers")
-        with pytest.raises(NotEnoughData, match="step.p99: not enough data: no 'step' was seen"):
-            perf_budget.value("step.p99")
     """
     run(source).assert_outcomes(passed=1)

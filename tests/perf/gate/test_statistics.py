@@ -50,7 +50,7 @@ def test_p_is_that_of_scipys_exact_signed_rank_test(count: int, shift: float) ->
     assert label_swap_p(pairs) == pytest.approx(float(theirs), rel=1e-9)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(RATES, RATES), min_size=1, max_size=6))
 def test_p_is_the_share_of_swaps_that_look_at_least_as_bad(
     pairs: list[tuple[float, float]],

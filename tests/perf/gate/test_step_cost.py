@@ -27,7 +27,10 @@ def test_its_counts_are_the_same_every_time_and_its_figures_gate(tmp_path: Path)
     other = Results.from_json(run(), "stdout")
     counts = benchmark_of(one).counts
     assert counts == benchmark_of(other).counts
-    assert counts.keys() == {"sql_statements_per_step", "commits_per_step", "fsyncs_per_step"}
+    assert counts.keys() == {
+        "sql_statements_per_step", "commits_per_step", "fsyncs_per_step", "rpcs_per_step",
+    }  # fmt: skip
+    assert 0 < counts["rpcs_per_step"] < 1, "calls travel together"
     assert counts["fsyncs_per_step"] >= counts["commits_per_step"] > 0, "each commit is synced"
     for name, value in benchmark_of(one).metrics.items():
         judging = benchmark_of(one).judging_of(name)
