@@ -11,7 +11,7 @@ from pytest_fleetq.strangers import strangers
 from pytest_fleetq.verdict import Checker, Context, Judgement, judge
 
 # A handler that fails is the business of its test; the DLQ and the journal tell of it.
-EXPECTED_LOGS = (r'"event": "handler failed"',)
+EXPECTED_LOGS = (r'"event": "handler failed"', r"\] handler failed ")  # in JSON, and for people
 LEAST_GRACE = 5.0
 
 

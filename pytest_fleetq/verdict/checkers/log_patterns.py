@@ -8,6 +8,7 @@ from pytest_fleetq.verdict.history import History
 from pytest_fleetq.verdict.model import Context, Finding, Verdict
 
 _SHOWN = 160  # characters of the line
+_DATED = re.compile(r"\d{4}-\d\d-\d\dT")  # begins each entry of a log for people
 
 
 class LogPatterns:
@@ -35,7 +36,13 @@ def _any_of(patterns: object) -> re.Pattern[str]:
 def _suspicious(
     pod: str, path: Path, bad: re.Pattern[str], expected: re.Pattern[str]
 ) -> Iterator[Finding]:
+    continued = False  # an expected entry, whose traceback is on the lines below it
     with path.open(encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, 1):
-            if bad.search(line) and not expected.search(line):
+            suspicious = bad.search(line) is not None
+            if expected.search(line):
+                continued = not suspicious
+            elif _DATED.match(line):
+                continued = False
+            if suspicious and not continued and not expected.search(line):
                 yield Finding(f"{pod} logged, in line {number}: {line.strip()[:_SHOWN]}")

@@ -39,6 +39,18 @@ def test_expected_lines_and_own_patterns(story: Story, tmp_path: Path) -> None:
     assert story.blamed(Context(logs=logs, log_patterns=["CHEESE"])) == {"log_patterns"}
 
 
+def test_the_traceback_below_an_expected_entry_is_expected(story: Story, tmp_path: Path) -> None:
+    log = tmp_path / "pod-1.log"
+    trace = "Traceback (most recent call last):\n  File …\nValueError: no\n"
+    entry = "2026-01-01T12:00:00Z [info     ] handler failed   pod=1\n"
+    context = Context(logs={"pod-1": log}, ignored_log_patterns=[r"\] handler failed "])
+    log.write_text(f"{entry}{trace}\nDuring handling of it:\n\n{trace}{entry}{trace}")
+    assert story.blamed(context) == set()
+    log.write_text(f"{entry}{trace}2026-01-01T12:00:01Z [error    ] rpc failed\n{trace}")
+    (finding,) = story.judged(context)["log_patterns"].findings
+    assert "in line 6" in finding.problem
+
+
 def test_a_log_that_cannot_be_read_is_no_proof(story: Story, tmp_path: Path) -> None:
     context = Context(logs={"pod-1": tmp_path / "missing.log"})
     assert story.blamed(context, Verdict.UNKNOWN) == {"log_patterns"}
