@@ -1,11 +1,10 @@
 """From the options to a client."""
 
-import os
 from importlib import import_module
-from pathlib import Path
 
 from fleetq_server.cli.options import Target
-from fleetq_server.client import Client, Tls
+from fleetq_server.client import Client
+from fleetq_server.client.credentials import credentials
 
 PATIENCE = 3.0  # for pods that do not answer: a person is waiting
 
@@ -23,22 +22,5 @@ def connect(target: Target) -> Client:
         "fleetq_server.cli.discover"
     ).pod_addresses(store)
     return Client(
-        addresses,
-        timeout=target.call_timeout,
-        patience=PATIENCE,
-        tls=_tls(target),
-        token=_token(target),
-        allow_insecure=os.environ.get("FLEET_Q_ALLOW_INSECURE", "").lower() in ("1", "true"),
+        addresses, timeout=target.call_timeout, patience=PATIENCE, **credentials(target.given)
     )
-
-
-def _tls(target: Target) -> Tls | None:
-    ca, certificate, key = map(target.given, ("ca", "certificate", "key"))
-    if not (ca or certificate or key):
-        return None
-    return Tls(None if ca == "system" else ca, certificate, key, target.given("server_name"))
-
-
-def _token(target: Target) -> str | Path | None:
-    file = target.given("token_file")
-    return Path(file) if file else os.environ.get("FLEET_Q_TOKEN") or None

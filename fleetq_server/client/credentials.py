@@ -1,8 +1,10 @@
 """How a client shows who it is, and knows whom it talks to."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import grpc
 
@@ -77,6 +79,34 @@ class Token:
                 raise
             problem = error.strerror if isinstance(error, OSError) else "is not a token"
             raise ConfigError(f"file {file}: {problem}") from None
+
+
+class Credentials(TypedDict):
+    """What a client takes besides addresses, to be let in."""
+
+    tls: Tls | None
+    token: str | Path | None
+    allow_insecure: bool
+
+
+def _variable(name: str) -> str | None:
+    return os.environ.get(f"FLEET_Q_{name.upper()}") or None
+
+
+def credentials(given: Callable[[str], str | None] = _variable) -> Credentials:
+    """As `FLEET_Q_CA`, `…_CERTIFICATE`, `…_KEY`, `…_SERVER_NAME`, `…_TOKEN_FILE`, `…_TOKEN` and
+    `…_ALLOW_INSECURE` say, or who else is asked for `ca`, `certificate` and so on. The ca `system`
+    is the one that gRPC brings."""
+    ca, certificate, key = map(given, ("ca", "certificate", "key"))
+    tls = None
+    if ca or certificate or key:
+        tls = Tls(None if ca == "system" else ca, certificate, key, given("server_name"))
+    file = given("token_file")
+    return Credentials(
+        tls=tls,
+        token=Path(file) if file else _variable("token"),
+        allow_insecure=(_variable("allow_insecure") or "").lower() in ("1", "true"),
+    )
 
 
 def refuse_in_the_clear(addresses: Iterable[str]) -> None:

@@ -1,6 +1,7 @@
 """TLS and mutual TLS, between real pods and real clients."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -208,3 +209,6 @@ def test_the_command_line_talks_tls(
         monkeypatch.setenv(f"FLEET_Q_{name}", str(value))
     monkeypatch.setenv("FLEET_Q_TOKEN", shown.read_text())
     assert fleetq() == 0
+    watch = ["monitor", "--address", pod.address, "--duration", "0.1", "--json"]
+    seen = CliRunner().invoke(main, watch)
+    assert [one["pid"] for one in json.loads(seen.stdout.splitlines()[-1])["pods"]] == [pod.pid]

@@ -7,6 +7,7 @@ from contextlib import suppress
 import psutil
 
 from fleetq_server.client import Client, Pod
+from fleetq_server.client.credentials import credentials
 from fleetq_server.errors import FleetError, NoPodReachable
 from pytest_fleetq.perf.monitor.counting import Counting
 from pytest_fleetq.perf.monitor.model import MB, Look, PodLook, QueueLook, SystemLook
@@ -80,7 +81,12 @@ class Watching:
             addresses = find()
             if not addresses:
                 raise NoPodReachable("no live pod is registered")
-            self._client = Client(list(addresses), timeout=ANSWER_SECONDS, patience=ANSWER_SECONDS)
+            self._client = Client(
+                list(addresses),
+                timeout=ANSWER_SECONDS,
+                patience=ANSWER_SECONDS,
+                **credentials(),
+            )
         return self._client
 
     def _disconnect(self) -> None:
