@@ -1,0 +1,1 @@
+"""`fleetq conformance`: does a worker in another language keep the protocol?"""
