@@ -8,7 +8,7 @@ from itertools import count
 from typing import Protocol
 
 from fleetq_server.client import AsyncClient
-from fleetq_server.client.loop import LoopThread
+from fleetq_server.client.loop import LoopShare
 from fleetq_server.errors import FleetError, Unavailable
 from fleetq_server.model import Event
 from pytest_fleetq.verdict.recorder import Recorder
@@ -44,7 +44,7 @@ class Journal:
     def __init__(
         self,
         recorder: Recorder,
-        loop: Callable[[], LoopThread],
+        loop: Callable[[], LoopShare],
         addresses: Callable[[], Sequence[str]],
         mark: str = MARK,
     ) -> None:

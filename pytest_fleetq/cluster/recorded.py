@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any
 
 from fleetq_server.client import AsyncClient, Client, Grant
-from fleetq_server.client.loop import LoopThread
+from fleetq_server.client.loop import LoopShare
 from fleetq_server.errors import NotFound, Unavailable
 from fleetq_server.model import (
     DEFAULT_RETRY,
@@ -38,7 +38,7 @@ class RecordedClient(Client):
     """A Client whose calls are recorded as invoked, then as ok, failed, or of unknown outcome."""
 
     def __init__(
-        self, addresses: Iterable[str], recorder: Recorder, name: str, loop: LoopThread
+        self, addresses: Iterable[str], recorder: Recorder, name: str, loop: LoopShare
     ) -> None:
         # One loop for all of them: grpc.aio wakes every loop of a process for each call of any,
         # and the others then log errors, https://github.com/grpc/grpc/issues/25364.

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
-from fleetq_server.client.loop import LoopThread
+from fleetq_server.client.loop import LoopShare
 from pytest_fleetq.cluster.errors import ClusterError
 from pytest_fleetq.cluster.ports import Ports, common_folder
 from pytest_fleetq.cluster.spawner import Child, Spawner
@@ -67,9 +67,9 @@ class Session:
         return Spawner(command, self.environment(), self.directory / "forkserver.log")
 
     @cached_property
-    def loop(self) -> LoopThread:
-        """On which all clients of this process live."""
-        return LoopThread() if self._lender is None else self._lender.loop
+    def loop(self) -> LoopShare:
+        """On which all clients of this process live, the user's own too."""
+        return LoopShare() if self._lender is None else self._lender.loop
 
     def fork(self, request: Mapping[str, object]) -> Child:
         """A FLEET-Q pod."""

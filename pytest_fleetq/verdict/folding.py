@@ -63,7 +63,7 @@ class Fold:
         self.torn = False
         self._in_order = True
         self._open: dict[object, tuple[int, str]] = {}  # id → (line, its text)
-        self._answered: Counter[str] = Counter()
+        self._answered: defaultdict[str, int] = defaultdict(int)
         self._plain: dict[object, Submission] = {}
         self._last_seq = -1
         self._journal_through = 0
@@ -110,17 +110,20 @@ class Fold:
 
     def _take(self, texts: Sequence[str], records: Sequence[Any]) -> None:
         # All that happens once an operation is here, in the loop: a call costs as much as a line.
-        open_now, answered, operations = self._open, self._answered, self._operations
-        for line, (text, record) in enumerate(zip(texts, records, strict=True), self.line + 1):
+        open_now, answered, fold_of = self._open, self._answered, self._operations.get
+        line = self.line
+        for text, record in zip(texts, records, strict=True):
+            line += 1
             try:
                 if record.__class__ is not dict:
                     open_now[record] = line, text  # an invocation's id
                 elif record["type"] == "ok":
-                    called, _ = open_now.pop(record["id"], _NOT_CALLED)
+                    called = open_now.pop(record["id"], _NOT_CALLED)[0]
                     name = record["name"]
                     answered[name] += 1
-                    if name in operations:
-                        operations[name](record["value"], called, line)
+                    fold = fold_of(name)
+                    if fold is not None:
+                        fold(record["value"], called, line)
                     elif name == JOURNAL:
                         self._journal(record, called)
                 else:
@@ -241,9 +244,9 @@ class Fold:
             self._steps[step].append((ACKNOWLEDGED, asked, line))
 
     def _submission(self, value: Value) -> Submission:
-        kind, queue, run_at, retry = map(value.get, ("kind", "queue", "run_at", "retry"))
-        if run_at is not None or retry is not None:
-            return Submission(kind, queue, run_at, retry)
+        kind, queue = value.get("kind"), value.get("queue")
+        if "run_at" in value or "retry" in value:
+            return Submission(kind, queue, value.get("run_at"), value.get("retry"))
         plain = self._plain.get((kind, queue))
         if plain is None:
             plain = self._plain[kind, queue] = Submission(kind, queue, None, None)
@@ -302,7 +305,7 @@ def _parse(texts: Sequence[str]) -> Sequence[Any]:
     ]
     try:
         # The lines' ends stay: within a string that was torn they are an error.
-        records = from_json(f"[{','.join(parts)}]", cache_strings="keys")
+        records = from_json(f"[{','.join(parts)}]", cache_strings="all")
     except ValueError:
         records = []
     if len(records) == len(texts):

@@ -7,6 +7,7 @@ by their notes alone. Traces are made of the others, and of whichever somebody a
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import Any
 
 from pytest_fleetq.verdict.records import Claimed, Happened, Seen, StepId, Trace, Write
@@ -20,6 +21,7 @@ _WRITES = frozenset({COMPLETE, "fail", "release"})
 
 Notes = list[tuple[Any, ...]]
 
+_WORD = itemgetter(0)
 _STRAIGHT = frozenset({ACKNOWLEDGED, "submitted", "claimed", "completed"})
 _BESIDE = _STRAIGHT | {CLAIM, COMPLETE, READ}
 
@@ -93,7 +95,7 @@ def _went_straight(notes: Notes) -> bool:
     """Submitted, claimed, completed, each once and by one holder, and read as it was written."""
     if len(notes) > len(_BESIDE):
         return False
-    words = tuple([note[0] for note in notes])
+    words = tuple(map(_WORD, notes))
     where = _PATTERNS.get(words)
     if where is None:
         where = _PATTERNS[words] = _pattern(words)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.fleet import Pods
+from tests.cluster.fleet import Pods, pods_over
 from tests.cluster.launch import ForkServer, Launcher
 
 
@@ -24,9 +24,5 @@ def launcher(fork_server: ForkServer) -> Launcher:
 
 @pytest.fixture
 def pods(tmp_path: Path, launcher: Launcher) -> Iterator[Pods]:
-    fleet = Pods(tmp_path, launcher)
-    try:
+    with pods_over(tmp_path, launcher) as fleet:
         yield fleet
-    finally:
-        fleet.go_on()
-        fleet.end()

@@ -196,7 +196,7 @@ def test_steps_are_soon_heard_of_by_the_pod_that_knows_them(pods: Pods) -> None:
     for _ in range(40):
         begun = time.time()
         asked[client.submit_one("note", pods.payload())] = begun
-        client.wait(list(asked)[-1:], timeout=10, strict=True)
+        client.wait(list(asked)[-1:], timeout=60, strict=True)
     latencies = [1000 * (line["wall"] - asked[line["step"]]) for line in pods.told("ran")]
     print(f"submit at one pod → start at another: p50 {statistics.median(latencies):.2f} ms,")
     print(f"slowest {max(latencies):.2f} ms of {len(latencies)}")
@@ -205,7 +205,7 @@ def test_steps_are_soon_heard_of_by_the_pod_that_knows_them(pods: Pods) -> None:
         client.submit_one("note", pods.payload(), run_at=when): when
         for when in (time.time() + 0.3, time.time() + 0.45)
     }
-    client.wait(due, timeout=10, strict=True)
+    client.wait(due, timeout=60, strict=True)
     late = [line["wall"] - due[line["step"]] for line in pods.told("ran") if line["step"] in due]
     print(f"due steps started {[round(1000 * seconds, 1) for seconds in late]} ms late")
     assert all(0 <= seconds < 0.5 for seconds in late)

@@ -20,7 +20,7 @@ def test_a_failing_disk_is_told_and_passes(pods: Pods, fault: str) -> None:
     client = pods.client(pod, patience=0.5)
     before = client.submit("note", [pods.payload()] * 10)
     running = client.submit_one("hold", pods.payload())
-    client.wait(before, timeout=10, strict=True)
+    client.wait(before, timeout=60, strict=True)
     pods.await_told("started", running)
     give_orders(control, **{fault: FAULTS[fault]})
     lost = [NewStep("note", b'{"journal": "%s"}' % str(pods.journal).encode())]
@@ -35,7 +35,7 @@ def test_a_failing_disk_is_told_and_passes(pods: Pods, fault: str) -> None:
     until(lambda: pod.said("outcomes not recorded, trying again"), "it tries to record the outcome")
     give_orders(control)
     (again,) = client.submit_steps(lost, request_id="again", timeout=10)
-    client.wait([*before, running, again.step_id], timeout=10, strict=True)
+    client.wait([*before, running, again.step_id], timeout=60, strict=True)
     assert pods.step(running).attempt == 1
     assert pods.reader.stats().totals.submitted == 12
 
@@ -44,7 +44,7 @@ def test_reads_go_on_while_nothing_can_be_written(pods: Pods) -> None:
     control = pods.directory / "faults"
     client = pods.client(pods.start(faults=control), patience=0.5)
     step = client.submit_one("note", pods.payload())
-    client.wait([step], timeout=10, strict=True)
+    client.wait([step], timeout=60, strict=True)
     give_orders(control, write_error=1)
     assert client.get(step).state is StepState.COMPLETED
     assert client.wait([step], timeout=10)[step].ok
@@ -72,6 +72,6 @@ def test_what_was_acknowledged_survives_a_power_loss(pods: Pods, seed: int) -> N
     give_orders(control)
     survivor = pods.start()
     again = pods.client(survivor)
-    again.wait(acknowledged, timeout=15, strict=True)
+    again.wait(acknowledged, timeout=60, strict=True)
     ends = pods.ends()
     assert all(ends[step] == 1 for step in acknowledged)

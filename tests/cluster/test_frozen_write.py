@@ -24,7 +24,7 @@ def test_a_pod_stopped_inside_a_write_does_not_silence_the_others(pods: Pods, po
     client = pods.client(other)
     steps = client.submit("parse", list(range(200)))
 
-    assert client.wait(steps, timeout=20).completed == 200
+    assert client.wait(steps, timeout=60).completed == 200
     assert frozen.exit_status() == -signal.SIGKILL
     assert other.said("killed a process that was stopped in the middle of a write")
     assert pods.leader() is other

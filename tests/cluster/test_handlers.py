@@ -21,7 +21,7 @@ def client(pods: Pods) -> Client:
 def test_results_come_back_as_they_were_given(pods: Pods, client: Client) -> None:
     kinds = ["json", "bytes", "none", "large"]
     steps = client.submit("give", [{"what": what} for what in kinds])
-    result = client.wait(steps, timeout=10, strict=True)
+    result = client.wait(steps, timeout=60, strict=True)
     values = [result[step].value for step in steps]
     assert values[0] == {"answer": 42, "text": "grüß", "list": [1, None, True]}
     assert values[1:3] == [b"\x00\xff raw", None]
@@ -101,7 +101,7 @@ def test_whatever_a_handler_raises_costs_only_its_step(
     result = client.wait(steps, timeout=10)
     assert [result[step].cause for step in steps] == [Cause.HANDLER_ERROR] * 6, result
     after = client.submit("note", [pods.payload()] * 20)
-    client.wait(after, timeout=10, strict=True)
+    client.wait(after, timeout=60, strict=True)
     until(lambda: pods.holder_of(pods.all[0]).running == 0, "no slot is taken any more")
 
 
@@ -134,7 +134,7 @@ def test_an_unknown_kind_waits_for_a_pod_that_knows_it(pods: Pods) -> None:
     client.wait(client.submit("process-exit", [pods.payload(succeed_at=1)]), timeout=10)
     assert pods.step(step).state is StepState.PENDING
     pods.start()
-    assert client.wait([step], timeout=10, strict=True)[step].attempt == 1
+    assert client.wait([step], timeout=60, strict=True)[step].attempt == 1
 
 
 def test_progress_is_seen_while_the_step_runs(pods: Pods) -> None:
@@ -143,7 +143,7 @@ def test_progress_is_seen_while_the_step_runs(pods: Pods) -> None:
     step = client.submit_one("report", pods.payload())
     assert until(lambda: client.get(step).progress, "progress") == b'{"share": 0.5}'
     pods.go_on()
-    client.wait([step], timeout=10, strict=True)
+    client.wait([step], timeout=60, strict=True)
 
 
 def test_pending_steps_are_cancelled_at_once(pods: Pods) -> None:
@@ -188,14 +188,14 @@ def test_a_process_handler_runs_elsewhere_and_times_out(pods: Pods) -> None:
     pod = pods.start(PROCESS, process_workers=1)
     client = pods.client(pod)
     warm = client.submit_one("process-exit", pods.payload(succeed_at=1))
-    client.wait([warm], timeout=20, strict=True)  # its time counts from before a process starts
+    client.wait([warm], timeout=60, strict=True)  # its time counts from before a process starts
     step = client.submit_one("process-hold", pods.payload(), attempt_timeout=1.5, retry=ONCE)
     (started,) = pods.await_told("started", step)
     assert started["pid"] != pod.pid
     assert client.wait([step], timeout=10)[step].cause is Cause.TIMEOUT
     pods.go_on()
     after = client.submit_one("process-hold", pods.payload())
-    value = client.wait([after], timeout=10, strict=True)[after].value
+    value = client.wait([after], timeout=60, strict=True)[after].value
     assert isinstance(value, dict)
     assert value["pid"] not in (pod.pid, started["pid"])
     assert not pods.told("ended", step)
@@ -211,7 +211,7 @@ def test_a_process_handler_that_takes_its_process_down_fails_and_is_retried(pods
     assert len(pods.told("started", hopeless)) == 3
     pods.go_on()
     after = client.submit_one("process-hold", pods.payload())
-    client.wait([after], timeout=10, strict=True)
+    client.wait([after], timeout=60, strict=True)
 
 
 def test_a_process_that_dies_takes_no_other_step_with_it(pods: Pods) -> None:
@@ -224,7 +224,7 @@ def test_a_process_that_dies_takes_no_other_step_with_it(pods: Pods) -> None:
     assert (result[dying].cause, result[dying].attempt) == (Cause.CRASHED, 3)
     assert [result[step].ok for step in queued] == [True] * 6
     pods.go_on()
-    client.wait([beside], timeout=10, strict=True)
+    client.wait([beside], timeout=60, strict=True)
     assert pods.tells_of(beside) == [("started", 1), ("ended", 1)]
 
 
@@ -238,7 +238,7 @@ def test_a_process_that_is_ended_takes_no_other_step_with_it(pods: Pods) -> None
     assert client.wait([meant], timeout=10)[meant].state is StepState.CANCELLED
     pods.await_told("started", behind)
     pods.go_on()
-    client.wait([beside, behind], timeout=10, strict=True)
+    client.wait([beside, behind], timeout=60, strict=True)
     assert pods.tells_of(beside) == [("started", 1), ("ended", 1)]
 
 

@@ -43,7 +43,7 @@ def test_work_goes_on_while_the_leader_is_busy(pods: Pods) -> None:
     until(lambda: any(t["attempt"] == 2 for t in pods.told("started")), "a step runs again")
     assert not pods.told("woke"), "the leader still does nothing"
     pods.go_on()
-    pods.client(other).wait(steps, timeout=20, strict=True)
+    pods.client(other).wait(steps, timeout=60, strict=True)
     assert pods.step(steps[0]).crashes == 1
 
 
@@ -59,7 +59,7 @@ def test_a_wrong_clock_kills_nobody(pods: Pods) -> None:
         pods.await_beats(leader, round(1.5 * THRESHOLD / SWIFT["heartbeat_interval_seconds"]))
     assert not pods.events("pod_dead")
     pods.go_on()
-    pods.client(leader).wait([step], timeout=10, strict=True)
+    pods.client(leader).wait([step], timeout=60, strict=True)
     assert pods.step(step).attempt == 1
 
 
@@ -78,10 +78,10 @@ def test_a_paused_queue_waits_and_a_resumed_one_runs(pods: Pods) -> None:
     client.pause("mail")
     waits = client.submit_one("note", pods.payload(), queue="mail")
     passes = client.submit_one("note", pods.payload())
-    client.wait([passes], timeout=10, strict=True)
+    client.wait([passes], timeout=60, strict=True)
     assert pods.step(waits).state is StepState.PENDING
     pods.client(second).resume("mail")
-    client.wait([waits], timeout=10, strict=True)
+    client.wait([waits], timeout=60, strict=True)
 
 
 def test_without_the_files_that_prove_life_work_goes_on(pods: Pods) -> None:

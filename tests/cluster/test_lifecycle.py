@@ -54,7 +54,7 @@ def test_a_drained_pod_gives_back_what_does_not_end_in_time(pods: Pods, kind: st
     assert pods.leftovers() == []
     pods.go_on()
     other = pods.start(PROCESS, **settings)
-    assert pods.client(other).wait([step], timeout=10, strict=True)[step].attempt == 1
+    assert pods.client(other).wait([step], timeout=60, strict=True)[step].attempt == 1
 
 
 def test_ctrl_c_reaches_the_whole_group_and_still_drains(pods: Pods) -> None:
@@ -84,7 +84,7 @@ def test_a_second_signal_ends_the_pod_at_once(pods: Pods, number: int) -> None:
     until(ended, "the pod obeys")
     assert pod.exit_status() == -number
     pods.go_on()
-    pods.client(pods.start()).wait([step], timeout=10, strict=True)
+    pods.client(pods.start()).wait([step], timeout=60, strict=True)
 
 
 def test_a_pod_drains_when_the_fleet_asks_it_to(pods: Pods) -> None:
@@ -116,7 +116,7 @@ def test_a_draining_leader_hands_over(pods: Pods) -> None:
 def test_a_store_that_hangs_does_not_use_up_the_grace(pods: Pods) -> None:
     pod = pods.start(shutdown_grace_seconds=300)
     step = pods.client(pod).submit_one("note", pods.payload())
-    pods.client(pod).wait([step], timeout=10, strict=True)
+    pods.client(pod).wait([step], timeout=60, strict=True)
     with pods.cut_off():
         pod.ask_to_end()
         assert pod.exit_status() == 75
@@ -169,7 +169,7 @@ def test_log_lines_say_whose_they_are(pods: Pods) -> None:
     pod = pods.start()
     client = pods.client(pod)
     steps = [client.submit_one(kind) for kind in ("chatter", "async-chatter")]
-    client.wait(steps, timeout=10, strict=True)
+    client.wait(steps, timeout=60, strict=True)
     pod.ask_to_end()
     assert pod.exit_status() == 0
     lines = pod.log()

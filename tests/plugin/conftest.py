@@ -2,7 +2,8 @@
 
 import os
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -103,6 +104,15 @@ class Traces:
         ours = [path for path in everything if "pytest-of-" not in str(path)]
         return [str(path) for path in ours if path.stat().st_size]
 
+    def shared_memory(self) -> set[str]:
+        """That they have now: POSIX's and SQLite's by its path, System V's by its id."""
+        found = set()
+        for process in self.processes():
+            with suppress(OSError):
+                maps = Path(f"/proc/{process.pid}/maps").read_text().splitlines()
+                found |= {name for line in maps if (name := _shared(line.split(maxsplit=5)))}
+        return found
+
     def _is_ours(self, process: psutil.Process) -> bool:
         try:
             if process.status() == psutil.STATUS_ZOMBIE:
@@ -110,6 +120,20 @@ class Traces:
             return self.mark in process.cmdline() or process.environ().get(MARK) == self.mark
         except (psutil.Error, OSError):
             return False
+
+
+def _shared(fields: Sequence[str]) -> str:
+    path = fields[5].removesuffix(" (deleted)") if len(fields) == 6 else ""
+    if path.startswith("/SYSV"):
+        return fields[4]
+    return path if path.startswith("/dev/shm/") or path.endswith("-shm") else ""
+
+
+def still_shared(names: Iterable[str]) -> list[str]:
+    """Those of `Traces.shared_memory` that are still there, though nobody may have them."""
+    system_v = Path("/proc/sysvipc/shm").read_text().splitlines()[1:]
+    ids = {line.split()[1] for line in system_v}
+    return [name for name in names if name in ids or (name[0] == "/" and Path(name).exists())]
 
 
 @pytest.fixture

@@ -1,8 +1,4 @@
-"""The pages under docs/ that tell how to write tests do what they show.
-
-A block that begins with `# name` is a file, a block of `sh` is run in the folder of those files,
-`text` after it is what its output has, in this order, with … for anything.
-"""
+"""The pages under docs/ that tell how to write tests do what they show (see tests.docs.pages)."""
 
 import importlib.util
 import re
@@ -18,30 +14,12 @@ from pathlib import Path
 import pytest
 from _pytest.pytester import LineMatcher
 
-from tests.plugin.conftest import ROOT, as_installed, xdist
+from tests.docs.pages import DOCS, Block, blocks, patterns, status_of, write_files
+from tests.plugin.conftest import as_installed, xdist
 
-DOCS = ROOT / "docs"
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FILE = re.compile(r"# ([\w./]+\.\w+)\n")
-EXITS = re.compile(r"\s+# exits (\d+)$")
-ONE_FILE = re.compile(r"pytest (test_\w+\.py)")
+PAGES = ("writing-tests.md", "options.md", "plugins.md", "verdict.md")
+PLAIN = re.compile(r"pytest (?:-n 2 )?(test_\w+\.py)")
 ASYNC = ["-p", "asyncio", "-o", "asyncio_default_fixture_loop_scope=function"]
-
-
-@dataclass
-class Block:
-    language: str
-    text: str
-
-    @property
-    def file(self) -> str:
-        found = FILE.match(self.text)
-        return found[1] if found else ""
-
-
-def blocks(page: str) -> list[Block]:
-    text = (DOCS / page).read_text(encoding="utf-8")
-    return [Block(*found) for found in BLOCK.findall(text)]
 
 
 @dataclass
@@ -51,28 +29,28 @@ class Command:
 
     @property
     def words(self) -> list[str]:
-        return shlex.split(EXITS.sub("", self.line))
+        return shlex.split(status_of(self.line)[0])
 
     @property
     def status(self) -> int:
-        found = EXITS.search(self.line)
-        return int(found[1]) if found else 0
+        return status_of(self.line)[1]
 
 
 def commands(page: Sequence[Block]) -> list[Command]:
-    """In order, but for plain runs of one file, which are one run at the end."""
+    """In order, but for plain runs of one file, which are one run at the end: to start pytest takes
+    longer than most of what they do."""
     found, files = [], []
     for block, following in pairwise([*page, Block("", "")]):
         if block.language != "sh":
             continue
-        expected = following.text.splitlines() if following.language == "text" else []
+        expected = following.text if following.language == "text" else ""
         for line in block.text.splitlines():
-            plain = ONE_FILE.fullmatch(line)
+            plain = PLAIN.fullmatch(line)
             if plain and not expected:
                 files.append(plain[1])
             else:
-                found.append(Command(line, expected))
-    return [*found, Command(f"pytest {' '.join(files)}", [])] if files else found
+                found.append(Command(line, patterns(expected)))
+    return [*found, Command(f"pytest -n 2 {' '.join(files)}", [])] if files else found
 
 
 def program(words: Sequence[str], arguments: list[str]) -> list[str]:
@@ -96,7 +74,7 @@ def folder(project: pytest.Pytester) -> Path:
     return project.path
 
 
-@pytest.mark.parametrize("page", ["writing-tests.md", "options.md", "plugins.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_what_a_page_shows_is_so(
     folder: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, page: str
 ) -> None:
@@ -105,21 +83,15 @@ def test_what_a_page_shows_is_so(
             pytest.skip("hatchling, which builds the plugin of the page, is not installed")
         monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")  # it is found once installed
         arguments = as_installed()
-    shown = blocks(page)
-    for block in shown:
-        if block.file:
-            path = folder / block.file
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(block.text)
-    for command in commands(shown):
+    write_files(page, folder)
+    for command in commands(blocks(page)):
         words = program(command.words, arguments)
         ran = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=90)
         assert ran.returncode == command.status, f"{command.line}\n{ran.stdout}\n{ran.stderr}"
-        wanted = [line.replace("…", "*") for line in command.expected]
-        LineMatcher(ran.stdout.splitlines()).fnmatch_lines(wanted)
+        LineMatcher(ran.stdout.splitlines()).fnmatch_lines(command.expected)
 
 
-@pytest.mark.parametrize("page", ["writing-tests.md", "options.md", "plugins.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_no_block_of_a_page_is_left_out(page: str) -> None:
     run = " ".join(command.line for command in commands(blocks(page)))
     for block in blocks(page):

@@ -140,11 +140,28 @@ def test_with_links_every_direction_has_a_proxy_of_its_own(start) -> None:
     assert len({fleet.pods[0].address, *fleet.plan(fleet.pods[1]).peers.values()}) == 3
 
 
+def connected_to() -> set[int]:
+    """The ports that this process has connections to."""
+    found = psutil.Process().net_connections("tcp")
+    return {one.raddr.port for one in found if one.raddr and one.status == psutil.CONN_ESTABLISHED}
+
+
 def test_without_links_clients_go_straight_to_the_pod(start) -> None:
     fleet = start(1, handlers="tests.integration_handlers", cwd=ROOT)
+    fleet.client.stats()
     assert fleet.pods[0].address == f"127.0.0.1:{fleet.pods[0].port}"
+    assert fleet.pods[0].port in connected_to()
     with pytest.raises(ClusterError, match="links=True"):
         _ = fleet.links
+
+
+def test_with_links_clients_go_through_a_proxy(start) -> None:
+    fleet = start(1, handlers="tests.integration_handlers", cwd=ROOT, links=True)
+    fleet.client.stats()
+    [pod] = fleet.pods
+    proxy = int(pod.address.rpartition(":")[2])
+    assert connected_to() & {proxy, pod.port} == {proxy}
+    assert fleet.links.hits(("client", pod.name))["connections"] == 1
 
 
 def test_a_pod_that_ends_is_told_at_once_to_whoever_waits(start) -> None:

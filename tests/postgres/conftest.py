@@ -7,21 +7,12 @@ from pathlib import Path
 import pytest
 
 from pytest_fleetq.postgres.server import NoServer, Server
-from tests.cluster.fleet import Pods
-from tests.cluster.launch import ForkServer, Launcher
+from tests.cluster.conftest import fork_server, launcher
+from tests.cluster.fleet import Pods, pods_over
+from tests.cluster.launch import Launcher
 from tests.store.databases import fresh_database
 
-
-@pytest.fixture(scope="session")
-def fork_server() -> Iterator[ForkServer]:
-    server = ForkServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def launcher(fork_server: ForkServer) -> Launcher:
-    return fork_server.launch
+__all__ = ["fork_server", "launcher"]
 
 
 @pytest.fixture
@@ -32,12 +23,8 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def pods(tmp_path: Path, launcher: Launcher, url: str) -> Iterator[Pods]:
-    fleet = Pods(tmp_path, launcher, url)
-    try:
+    with pods_over(tmp_path, launcher, url) as fleet:
         yield fleet
-    finally:
-        fleet.go_on()
-        fleet.end()
 
 
 @pytest.fixture
@@ -57,9 +44,5 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def durable_pods(tmp_path: Path, launcher: Launcher, server: Server) -> Iterator[Pods]:
     """Over the server that may be killed."""
-    fleet = Pods(tmp_path, launcher, server.dsn)
-    try:
+    with pods_over(tmp_path, launcher, server.dsn) as fleet:
         yield fleet
-    finally:
-        fleet.go_on()
-        fleet.end()

@@ -66,7 +66,7 @@ def test_a_host_that_is_cut_off_loses_its_steps_and_cannot_complete_them_late(
         (verdict,) = lost_client.complete_steps([late])
         assert verdict is Verdict.EXPIRED
         pods.go_on()
-        pods.client(kept).wait(steps, timeout=10, strict=True)
+        pods.client(kept).wait(steps, timeout=60, strict=True)
         assert {pods.step(step).state for step in steps} == {StepState.COMPLETED}
         assert set(pods.ends().values()) == {1}
     finally:

@@ -51,7 +51,7 @@ def test_a_pod_that_loses_its_session_for_a_moment_loses_nothing_else(pods: Pods
     assert pods.live(first)
     assert pods.live(second)
     pods.go_on()
-    pods.client(second).wait([step], timeout=10, strict=True)
+    pods.client(second).wait([step], timeout=60, strict=True)
     assert pods.tells_of(step) == [("started", 1), ("ended", 1)]
 
 
@@ -89,7 +89,7 @@ def test_a_pod_that_cannot_prove_its_life_stops_before_its_steps_run_elsewhere(
             "started",
         ]
     pods.go_on()
-    pods.client(first).wait(steps, timeout=10, strict=True)
+    pods.client(first).wait(steps, timeout=60, strict=True)
     assert {pods.step(step).state for step in steps} == {StepState.COMPLETED}
 
 

@@ -7,7 +7,7 @@ def test_it(cluster):
     fleet = cluster(2, store="postgresql", handlers="my_handlers")
     assert fleet.store.startswith("postgresql://")
     client = fleet.client
-    client.wait(client.submit("nothing", [{}] * 20), timeout=20, strict=True)
+    client.wait(client.submit("nothing", [{}] * 20), timeout=60, strict=True)
 """
 HANDLERS = """
 from fleetq_server import handler

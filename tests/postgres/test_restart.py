@@ -77,6 +77,6 @@ def test_what_runs_during_a_restart_is_not_started_again(
         client.wait(client.submit("note", [pods.payload()]), timeout=10, strict=True)
     pods.await_beats(pods.all[0], 2)
     pods.go_on()
-    pods.client(*pods.all).wait(steps, timeout=10, strict=True)
+    pods.client(*pods.all).wait(steps, timeout=60, strict=True)
     assert Counter(line["step"] for line in pods.told("started")) == Counter(steps)
     assert pods.events("pod_dead") == []

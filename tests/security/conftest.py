@@ -1,14 +1,14 @@
 """Pods that ask who calls."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fleetq_server.rpc.security.tokens import Role, file_line, new_token
-from tests.cluster.fleet import Pods
-from tests.cluster.launch import ForkServer, Launcher
+from tests.cluster.conftest import fork_server, launcher, pods
 from tests.security.pki import Authority
+
+__all__ = ["fork_server", "launcher", "pods"]
 
 
 class Keyring:
@@ -23,27 +23,6 @@ class Keyring:
         with self.file.open("a") as lines:
             lines.write(f"{file_line(name, roles, token)}\n")
         return token
-
-
-@pytest.fixture(scope="session")
-def fork_server() -> Iterator[ForkServer]:
-    server = ForkServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def launcher(fork_server: ForkServer) -> Launcher:
-    return fork_server.launch
-
-
-@pytest.fixture
-def pods(tmp_path: Path, launcher: Launcher) -> Iterator[Pods]:
-    fleet = Pods(tmp_path, launcher)
-    try:
-        yield fleet
-    finally:
-        fleet.end()
 
 
 @pytest.fixture

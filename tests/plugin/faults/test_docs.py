@@ -16,8 +16,8 @@ from pytest_fleetq.faults.process.crash_at import FAILPOINTS
 from pytest_fleetq.faults.registry import BUILT_IN, Registry
 from pytest_fleetq.faults.settings import allowed, defaults_of
 from pytest_fleetq.faults.storage.disk import DiskFault
+from tests.docs.pages import blocks
 from tests.plugin.conftest import ROOT, xdist
-from tests.plugin.test_docs import blocks
 
 PAGE = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `(\w+)` \| `([^`]*)` \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)

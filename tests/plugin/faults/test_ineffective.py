@@ -89,12 +89,14 @@ def inject(fleet: TinyFleet, name: str, **settings: object) -> Injection:
     return Injection(fault, fleet.pods, record=lambda *_: None).start(fleet)
 
 
-def had_no_effect(injection: Injection) -> None:
-    with pytest.raises(FaultHadNoEffect, match=f"fault '{injection.fault.name}' on pod-0"):
+def complaint(injection: Injection) -> str:
+    """Why the test fails, now and still when it is healed."""
+    with pytest.raises(FaultHadNoEffect) as now:
         injection.check_effect()
     injection.heal()
     with pytest.raises(FaultHadNoEffect):
         injection.check_effect()
+    return str(now.value)
 
 
 def test_no_fault_is_left_out() -> None:
@@ -104,7 +106,7 @@ def test_no_fault_is_left_out() -> None:
 @pytest.mark.parametrize("name", WORLDS)
 def test_a_fault_without_effect_fails_the_test(name: str, tmp_path: Path) -> None:
     with WORLDS[name](tmp_path) as fleet:
-        had_no_effect(inject(fleet, name))
+        assert complaint(inject(fleet, name)).startswith(f"fault '{name}' on pod-0")
 
 
 @pytest.mark.parametrize(
@@ -126,7 +128,7 @@ def test_traffic_that_a_toxic_spares_is_no_evidence(
         injection = inject(fleet, name, **settings)
         assert isinstance(fleet.links, Links)
         assert ask(fleet.links.address(("client", "pod-0"))) == b"hello"
-        had_no_effect(injection)
+        assert complaint(injection).startswith(f"fault '{name}' on pod-0")
 
 
 @pytest.mark.skipif(bool(strace.unavailable()), reason=str(strace.unavailable()))
@@ -138,11 +140,11 @@ def test_a_traced_process_that_leaves_its_disk_alone_is_no_evidence(
     with running(TinyFleet(tmp_path, [TinyPod(0, tmp_path, python(program, "{port}"))])) as fleet:
         injection = inject(fleet, name)
         assert ask(fleet.pods[0].address) == b"hello"
-        had_no_effect(injection)
+        assert complaint(injection).startswith(f"fault '{name}' on pod-0")
 
 
 @pytest.mark.parametrize("name", ["memory_limit", "file_descriptors"])
 def test_a_limit_above_the_one_there_is_changes_nothing(tmp_path: Path, name: str) -> None:
     with echoes(tmp_path) as fleet, inject(fleet, name) as lower:
-        had_no_effect(inject(fleet, name, headroom=1000))
+        assert complaint(inject(fleet, name, headroom=1000)).startswith(f"fault '{name}' on pod-0")
     assert lower.check_effect()

@@ -69,7 +69,8 @@ class Reading(threading.Thread):
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(moves=moves, seed=st.integers(0, 1000), sizes=st.tuples(*[st.integers(0, 400_000)] * 2))
 def test_no_byte_is_lost(

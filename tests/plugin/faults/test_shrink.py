@@ -31,7 +31,7 @@ def test_one_culprit_is_found_among_many() -> None:
     assert found.tried < 60
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(culprits=st.sets(st.integers(0, len(MANY.injections) - 1), max_size=5))
 def test_exactly_those_that_matter_are_left(culprits: set[int]) -> None:
     wanted = {MANY.injections[i].seed for i in culprits}

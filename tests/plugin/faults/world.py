@@ -21,7 +21,7 @@ from pytest_fleetq.faults.base import LinksView, PodView
 from pytest_fleetq.faults.proc import is_gone
 
 ROOT = Path(__file__).parents[3]
-BOUND = 20.0
+BOUND = 60.0
 
 T = TypeVar("T")
 

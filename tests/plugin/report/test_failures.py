@@ -38,12 +38,15 @@ def kept(folder: Path) -> Path:
     return cluster
 
 
-def test_a_finding_tells_of_its_step_and_operations(run: Run) -> None:
-    result = run(BROKEN, "--fleetq-seed", "7")
+def test_a_failure_shows_logs_faults_and_what_was_found_and_leaves_no_files(
+    run: Run, tmp_path: Path
+) -> None:
+    result = run(BROKEN, "--fleetq-seed", "7", f"--fleetq-dir={tmp_path}")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         [
             "*cluster pod-0 log*",
+            '*"ready"*',
             "*cluster pod-1 log*",
             "*cluster faults*",
             "* s  pause start on pod-1*",
@@ -57,16 +60,27 @@ def test_a_finding_tells_of_its_step_and_operations(run: Run) -> None:
             "pytest test_it.py::test_it --fleetq-seed 7",
         ]
     )
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_the_whole_bundle_is_kept(run: Run, tmp_path: Path) -> None:
+def test_the_whole_bundle_is_kept_with_what_a_plugin_adds(
+    run: Run, project: pytest.Pytester, tmp_path: Path
+) -> None:
+    project.makeconftest("""
+def pytest_fleetq_report_sections(fleet):
+    return [("disk", f"{len(fleet.pods)} pods looked at")]
+""")
     result = run(BROKEN, "--fleetq-keep", "--fleetq-seed=7", f"--fleetq-dir={tmp_path}")
     folder = kept(tmp_path)
     assert {path.name for path in folder.iterdir()} >= KEPT
+    result.stdout.fnmatch_lines(["*disk*", "2 pods looked at"])
     result.stdout.fnmatch_lines([f"report: {folder}/report.html"])
+    result.stdout.fnmatch_lines(["*clusters are kept in *"])
+    assert (folder / "pod-0" / "log").read_text()
     bundle = Bundle.at(folder)
     assert bundle.ended.outcome == "failed"
     assert "step 123456 is lost" in bundle.ended.failure
+    assert bundle.ended.sections == (("disk", "2 pods looked at"),)
     told = bundle.environment
     assert (told.test, told.seed) == ("test_it.py::test_it", 7)
     assert [pod.state for pod in told.pods] == ["runs", "runs"]
@@ -81,26 +95,21 @@ def test_the_whole_bundle_is_kept(run: Run, tmp_path: Path) -> None:
     assert "123456" in (folder / "report.html").read_text()
 
 
-def test_a_passing_test_leaves_a_bundle_too(run: Run, tmp_path: Path) -> None:
+def test_a_passing_test_and_a_setup_that_fails_leave_bundles_too(run: Run, tmp_path: Path) -> None:
     source = """
-    def test_it(cluster):
+    def test_passing(cluster):
         fleet = cluster(1, handlers="my_handlers")
         fleet.client.wait(fleet.client.submit("resize", [{"n": 1}]), strict=True)
-    """
-    run(source, "--fleetq-keep", f"--fleetq-dir={tmp_path}").assert_outcomes(passed=1)
-    bundle = Bundle.at(tmp_path)
-    assert (bundle.ended.outcome, bundle.ended.verdict) == ("passed", "pass")
 
-
-def test_a_setup_that_fails_leaves_a_bundle_too(run: Run, tmp_path: Path) -> None:
-    source = """
-    def test_it(cluster):
+    def test_unlucky(cluster):
         cluster(1, command=["sh", "-c", "echo no luck today; exit 7"], ready="tcp")
     """
-    run(source, "--fleetq-keep", f"--fleetq-dir={tmp_path}").assert_outcomes(failed=1)
-    bundle = Bundle.at(tmp_path)
-    assert "no luck today" in bundle.ended.failure
-    assert bundle.logs[0].lines == ("no luck today",)
+    result = run(source, "--fleetq-keep", f"--fleetq-dir={tmp_path}")
+    result.assert_outcomes(passed=1, failed=1)
+    passing, unlucky = (Bundle.at(path) for path in sorted(tmp_path.glob("*/cluster-*")))
+    assert (passing.ended.outcome, passing.ended.verdict) == ("passed", "pass")
+    assert "no luck today" in unlucky.ended.failure
+    assert unlucky.logs[0].lines == ("no luck today",)
 
 
 def test_of_tests_that_share_a_cluster_the_first_to_fail_is_told_of(
@@ -149,18 +158,6 @@ def test_workers_that_share_a_cluster_leave_whole_bundles(run: Run, tmp_path: Pa
         assert '"ready"' in bundle.logs[0].lines[0]
         assert (bundle.directory / "fleet.db").exists()
         assert page.read_text().rstrip().endswith("</html>")
-
-
-def test_what_a_plugin_adds_is_in_the_report_and_in_the_bundle(
-    run: Run, project: pytest.Pytester, tmp_path: Path
-) -> None:
-    project.makeconftest("""
-def pytest_fleetq_report_sections(fleet):
-    return [("disk", f"{len(fleet.pods)} pods looked at")]
-""")
-    result = run(BROKEN, "--fleetq-keep", f"--fleetq-dir={tmp_path}")
-    result.stdout.fnmatch_lines(["*disk*", "2 pods looked at"])
-    assert Bundle.at(tmp_path).ended.sections == (("disk", "2 pods looked at"),)
 
 
 def test_logs_are_cut_where_one_sort_of_line_drowns_all_others(run: Run) -> None:

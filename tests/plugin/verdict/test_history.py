@@ -26,7 +26,7 @@ VALUES = st.dictionaries(st.text(), PLAIN, max_size=4)
 OUTCOMES = st.sampled_from(["ok", "fail", "info", "open"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(calls=st.lists(st.tuples(st.text(), st.text(), VALUES, OUTCOMES), max_size=12))
 def test_operations_are_read_as_they_were_recorded(
     tmp_path_factory: pytest.TempPathFactory, calls: list[tuple[str, str, dict[str, Any], str]]
@@ -56,7 +56,7 @@ def test_operations_are_read_as_they_were_recorded(
     assert not history.torn
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(share=st.floats(0, 1))
 def test_a_torn_history_is_a_shorter_history(
     tmp_path_factory: pytest.TempPathFactory, share: float

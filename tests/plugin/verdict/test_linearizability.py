@@ -157,14 +157,14 @@ def tiny(draw: st.DrawFn, calls: st.SearchStrategy[Any]) -> list[Operation]:
     return operations
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(operations=tiny(REGISTER_CALLS))
 def test_registers_as_brute_force_says(operations: list[Operation]) -> None:
     found = check(operations, Register()).verdict is Verdict.PASS
     assert found == by_brute_force(operations, Register())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(operations=tiny(QUEUE_CALLS))
 def test_queues_as_brute_force_says(operations: list[Operation]) -> None:
     found = check(operations, FifoQueue()).verdict is Verdict.PASS
@@ -207,7 +207,7 @@ def executed(seed: int, size: int, clients: int, lost: float = 0.0) -> list[Oper
     return list(answers.values())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32), size=st.integers(1, 200), clients=st.integers(1, 5))
 def test_what_really_ran_is_linearizable(seed: int, size: int, clients: int) -> None:
     assert check(executed(seed, size, clients), Register()).verdict is Verdict.PASS
@@ -215,7 +215,7 @@ def test_what_really_ran_is_linearizable(seed: int, size: int, clients: int) -> 
     assert with_losses.verdict is not Verdict.FAIL
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32), data=st.data())
 def test_a_read_of_what_nobody_wrote_is_caught(seed: int, data: st.DataObject) -> None:
     operations = executed(seed, 60, 4)
@@ -226,7 +226,7 @@ def test_a_read_of_what_nobody_wrote_is_caught(seed: int, data: st.DataObject) -
     assert answer.verdict is Verdict.FAIL
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**32))
 def test_a_stale_read_is_caught(seed: int) -> None:
     before = executed(seed, 40, 3)
