@@ -3,6 +3,8 @@
 python ci/check.py                 all of them
 python ci/check.py lint types      some of them, by name
 python ci/check.py tests -- -k dlq what follows -- goes to pytest
+
+`pages` are the tests that run every example of the docs, `tests` all others but the slow ones.
 """
 
 import argparse
@@ -65,7 +67,8 @@ CHECKS: dict[str, Callable[[], None]] = {
     "generated": generated,
     "wheel": wheel,
 }
-NAMES = [*CHECKS, "tests"]
+TESTS = {"pages": ["-m", "pages and not slow"], "tests": []}
+NAMES = [*CHECKS, *TESTS]
 
 
 def main() -> int:
@@ -79,8 +82,9 @@ def main() -> int:
     failed = [name for name in CHECKS if name in names and not _passes(name)]
     print(f"checks failed: {', '.join(failed) or 'none'}", flush=True)
     # Last, so that pytest's own closing line ends the output.
-    if "tests" in names and _pytest(pytest_arguments) != 0:
-        failed.append("tests")
+    for name, chosen in TESTS.items():
+        if name in names and _pytest(name, [*chosen, *pytest_arguments]) != 0:
+            failed.append(name)
     return 1 if failed else 0
 
 
@@ -103,10 +107,10 @@ def _passes(name: str) -> bool:
     return True
 
 
-def _pytest(arguments: list[str]) -> int:
+def _pytest(name: str, arguments: list[str]) -> int:
     """Four at a time, also on two cores: most tests wait for processes of their own. Neighbours
     stay together, for they share clusters, until a worker has nothing left."""
-    print("--- tests", flush=True)
+    print(f"--- {name}", flush=True)
     four = ["-n", "4", "--dist=worksteal"]
     command = [sys.executable, "-m", "pytest", *four, "--durations=10", *arguments]
     return subprocess.run(command, cwd=ROOT).returncode

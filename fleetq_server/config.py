@@ -25,7 +25,7 @@ from pydantic_settings import (
 )
 
 from fleetq_server.errors import ConfigError
-from fleetq_server.exposure import exposure, half_tls
+from fleetq_server.exposure import exposures, half_tls
 
 PREFIX = "FLEET_Q_"
 DEFAULT_FILE = "fleetq.toml"
@@ -68,8 +68,7 @@ class Settings(BaseSettings):
     handlers: Names = Field(default=(), description="Modules whose handlers this pod runs.")
     name: str = Field(default="", description="A name for people to recognise the pod by.")
     queues: Names = Field(
-        default=(),
-        description="Queues this pod's handlers serve; empty means all.",
+        default=(), description="Queues this pod's handlers serve; empty means all."
     )
     max_parallelism: int = Field(
         default=10,
@@ -96,10 +95,7 @@ class Settings(BaseSettings):
         default=5.0, gt=0, le=86_400, description="Silence after which a holder is taken for dead."
     )
     max_crashes: int = Field(
-        default=3,
-        ge=1,
-        le=1000,
-        description="Pods lost under a step after which it goes to the DLQ.",
+        default=3, ge=1, le=1000, description="Pods lost under a step until it goes to the DLQ."
     )
     shutdown_grace_seconds: float = Field(
         default=10.0,
@@ -149,9 +145,12 @@ class Settings(BaseSettings):
     allow_insecure: bool = Field(
         default=False, description="Permits serving other hosts without encryption or credentials."
     )
+    metrics: str = Field(
+        default="", description="HOST:PORT for metrics and probes by HTTP; empty means none."
+    )
+    traces: bool = Field(default=False, description="Makes every attempt a span of OpenTelemetry.")
     reflection: bool = Field(
-        default=False,
-        description="Lets tools such as grpcurl discover the API.",
+        default=False, description="Lets tools such as grpcurl discover the API."
     )
     log_level: LogLevel = Field(default="INFO", description="The least important lines to log.")
     log_format: LogFormat = Field(
@@ -159,12 +158,10 @@ class Settings(BaseSettings):
         description="Form of log lines; console if stderr is a terminal, otherwise json.",
     )
     failpoints: str = Field(
-        default="",
-        description="For tests, a flag only: places where this pod fails on purpose.",
+        default="", description="For tests, a flag only: places where this pod fails on purpose."
     )
     faults: str = Field(
-        default="",
-        description="For tests, a flag only: file that switches faults on and off.",
+        default="", description="For tests, a flag only: file that switches faults on and off."
     )
 
     _sources: Mapping[str, str] = PrivateAttr(default_factory=dict)
@@ -218,6 +215,11 @@ class Settings(BaseSettings):
             raise ValueError("must be a URL such as sqlite:///fleet.db")
         return value
 
+    @field_validator("metrics")
+    @classmethod
+    def _is_address_or_none(cls, value: str) -> str:
+        return value and cls._is_address(value)
+
     @field_validator("listen")
     @classmethod
     def _is_address(cls, value: str) -> str:
@@ -252,10 +254,9 @@ class Settings(BaseSettings):
         )
 
     def _exposure(self) -> str:
-        if self.allow_insecure:
-            return ""
-        credentials = bool(self.tokens or self.tls_client_ca)
-        return exposure(self.listen, tls=bool(self.tls_certificate), credentials=credentials)
+        tls, credentials = bool(self.tls_certificate), bool(self.tokens or self.tls_client_ca)
+        addresses = {} if self.allow_insecure else {"listen": self.listen, "metrics": self.metrics}
+        return exposures(addresses, tls=tls, credentials=credentials)
 
 
 def load_settings(

@@ -40,6 +40,9 @@ from fleetq_server.errors import FleetError
 from fleetq_server.faults import FaultyClock, obey_failpoints
 from fleetq_server.hookspecs import plugin_manager
 from fleetq_server.model import Event, Fence, HolderKey, HolderType, NewHolder, StepId
+from fleetq_server.observing.look import Own
+from fleetq_server.observing.observing import Observing
+from fleetq_server.observing.traces import with_traces
 from fleetq_server.rpc.security.setup import security
 from fleetq_server.rpc.server import RpcServer
 from fleetq_server.store import open_store
@@ -79,6 +82,8 @@ class Pod:
             *(one for found in self._plugins.hook.fleetq_handlers() for one in found),
         ]
         self._handlers = load_handlers(settings.handlers, more)
+        if settings.traces:
+            self._handlers = with_traces(self._handlers)
         for queue in settings.queues:
             check_queue(queue, "queues")
         pools = Pools(
@@ -107,6 +112,8 @@ class Pod:
     def _put_together(self, pools: Pools) -> None:
         """In this order: each part is given those before it."""
         settings, clock = self._settings, self._clock
+        self._observing = Observing(settings, clock)
+        self._security = security(settings, self._store.secret)
         self._observer = Observer(clock, settings.dead_pod_threshold_seconds)
         self._writer = GroupWriter(
             self._store,
@@ -123,6 +130,7 @@ class Pod:
         self._fleet = Fleet(self._writer, self._reads, clock)
         self._claims = self._make_claim_desk()
         self._server = self._make_server()
+        self._observing.open(self._own, self._reads, self._security.gate)
 
     def _make_executor(self, pools: Pools) -> Executor:
         return Executor(
@@ -134,6 +142,7 @@ class Pod:
             pools=pools,
             lease_lost=self._lease_lost,
             expired=self._overdue,
+            ended=self._observing.ended,
         )
 
     def _make_heartbeat(self) -> Heartbeat:
@@ -189,9 +198,15 @@ class Pod:
             listen=settings.listen,
             allow_insecure=settings.allow_insecure,
             reflection=settings.reflection,
-            security=security(settings, self._store.secret),
+            security=self._security,
             interceptors=[one for interceptors in found for one in interceptors],
         )
+
+    def _own(self) -> Own:
+        return Own(
+            self.holder_id, self._settings.name, self._leader.term is not None,
+            self._heartbeat.age(), self._executor.running, self._executor.capacity,
+        )  # fmt: skip
 
     def _lease_lost(self) -> bool:
         return self._heartbeat.lease_lost()
@@ -207,6 +222,7 @@ class Pod:
         try:
             port = await self._server.start()
             self._address = f"{self._settings.listen.rpartition(':')[0]}:{port}"
+            metrics = await self._observing.start()
             await self._join()
         except FleetError:
             self._presence.forget(self.holder_id)
@@ -221,11 +237,12 @@ class Pod:
         if self._plugins.hook.fleetq_observe_event.get_hookimpls():
             self._background(self._observe())
         await self._server.set_serving(True)
+        self._observing.ready(True)
         failpoints.hit("pod.ready")
         log.info("ready", address=self._address, kinds=sorted(self._handlers))
         return {
             "event": "ready", "pod_id": self.holder_id, "address": self._address, "port": port,
-            "pid": os.getpid(), "version": __version__,
+            "pid": os.getpid(), "version": __version__, **metrics,
         }  # fmt: skip
 
     async def run(self) -> None:
@@ -238,6 +255,7 @@ class Pod:
 
     async def drain(self) -> None:
         log.info("draining", running=self._executor.running)
+        self._observing.ready(False)
         await self._server.drain()
         self._claims.drain()
         stubborn = await self._executor.drain(self._settings.shutdown_grace_seconds)
@@ -255,6 +273,7 @@ class Pod:
             log.error("a write does not come back, ending the process")
             os._exit(EXIT_FENCED)
         self._executor.close()
+        self._observing.close()
         await self._reads.close()
         self._bell.close()
         self._presence.close()
@@ -341,6 +360,7 @@ class Pod:
             self._executor.cancel(step_id, fence)
 
     def _committed(self, applied: Applied) -> None:
+        self._observing.committed(applied)
         self._waiting.committed(applied)
         self._fleet.committed(applied)
         if applied.cancelling:

@@ -17,12 +17,13 @@ from pytest_fleetq import doubts, hookspecs, workers
 from pytest_fleetq.markers import declared, resources
 from pytest_fleetq.markers.checkers import unknown_checker
 from pytest_fleetq.options import add_options, read_options
-from pytest_fleetq.perf import budget_marker, budget_table
+from pytest_fleetq.perf.budget import marker as budgets
+from pytest_fleetq.perf.budget import table
 
 if TYPE_CHECKING:
     from pytest_fleetq.house import Keeper
     from pytest_fleetq.injecting import Injector
-    from pytest_fleetq.perf.budget import PerfBudget
+    from pytest_fleetq.perf.budget.budget import PerfBudget
     from pytest_fleetq.trial import Trial
 
 OPTIONS = pytest.StashKey[Mapping[str, Any]]()
@@ -45,7 +46,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     declared.declare(config)
-    budget_marker.declare(config)
+    budgets.declare(config)
     config.stash[OPTIONS] = read_options(config)
 
 
@@ -70,7 +71,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if problem := unknown_checker(config, config.stash[OPTIONS]):
             raise pytest.UsageError(f"fleetq_checkers or fleetq_silence: {problem}")
         declared.check(config, items)
-        budget_marker.check(items)
+        budgets.check(items)
     except pytest.UsageError as error:
         workers.refuse(config, items, error)
 
@@ -134,11 +135,11 @@ def perf_budget(request: pytest.FixtureRequest) -> "Iterator[PerfBudget]":
     """What a test may cost: `perf_budget("claim.p99 <= 50ms", "rss_peak <= 200MB")`, judged at its
     end; `perf_budget.load(rate=, duration=, mix=)` puts the pods under load. Also as a marker.
 
-    See `pytest_fleetq.perf.budget.PerfBudget`.
+    See `pytest_fleetq.perf.budget.budget.PerfBudget`.
     """
     trial, item = _trial(request), request.node
-    make = import_module("pytest_fleetq.perf.budget").PerfBudget
-    budget = make(trial.session, lambda: trial.fleets, budget_marker.expressions(item))
+    make = import_module("pytest_fleetq.perf.budget.budget").PerfBudget
+    budget = make(trial.session, lambda: trial.fleets, budgets.expressions(item))
     item.stash[BUDGET] = budget
     yield budget
     budget.close()
@@ -234,7 +235,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.when == "call" and BUDGET in item.stash:
-        setattr(report, budget_table.ATTRIBUTE, item.stash[BUDGET].told())
+        setattr(report, table.ATTRIBUTE, item.stash[BUDGET].told())
     if TRIAL in item.stash:
         _tell(item.stash[TRIAL], report, item.config.hook)
     return report
@@ -270,9 +271,9 @@ def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None
         terminalreporter.section("fleetq: verdicts that are unknown")
         for line in unknown:
             terminalreporter.write_line(line)
-    if table := list(budget_table.lines(terminalreporter.stats)):
+    if rows := list(table.lines(terminalreporter.stats)):
         terminalreporter.section("fleetq budgets")
-        for line in table:
+        for line in rows:
             terminalreporter.write_line(line)
 
 

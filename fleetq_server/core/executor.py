@@ -8,7 +8,7 @@ turn of the event loop, and only when one does wait is another slot woken behind
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -32,7 +32,7 @@ from fleetq_server.model import (
     Release,
     StepId,
 )
-from fleetq_server.store.base import ClaimSteps, Suspect
+from fleetq_server.store.base import ClaimSteps, Op, Suspect
 from fleetq_server.store.writer import GroupWriter
 from fleetq_server.telemetry import current_attempt, get_logger
 
@@ -59,7 +59,9 @@ class Executor:
         pools: Pools,
         lease_lost: Callable[[], bool],
         expired: Callable[[], tuple[Suspect, ...]] = lambda: (),
+        ended: Callable[[Sequence[Op]], None] | None = None,
     ) -> None:
+        """`ended` is shown the outcomes, gathered, on their way to the store."""
         self.capacity = capacity
         self._writer = writer
         self._clock = clock
@@ -70,7 +72,7 @@ class Executor:
         self._lease_lost = lease_lost
         self._expired = expired
         self._loop = asyncio.get_running_loop()
-        self._outcomes = Outcomes(writer)
+        self._outcomes = Outcomes(writer, ended)
         self._key: HolderKey | None = None
         self._ready: deque[Claim] = deque()
         # By fence too: while a plain handler overruns its timeout, its step may come here again.

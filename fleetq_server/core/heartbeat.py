@@ -90,6 +90,10 @@ class Heartbeat:
         """Beat soon: there is news to fetch."""
         self._hurried = True
 
+    def age(self) -> float:
+        """Seconds since the last beat that was answered was sent."""
+        return self._clock.monotonic() - self._sent_at
+
     def life_unproven(self, until: float) -> None:
         """From the monotonic time `until` on others may take this pod for dead, though it beats:
         the store lost the proof of its life. Returns, in whatever thread, when nothing runs."""

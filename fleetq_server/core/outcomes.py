@@ -2,7 +2,7 @@
 sent again until the store has taken or refused them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from fleetq_server.errors import FleetError
 from fleetq_server.model import Completion, Failure, Release, Verdict
@@ -15,8 +15,12 @@ log = get_logger()
 
 
 class Outcomes:
-    def __init__(self, writer: GroupWriter) -> None:
+    def __init__(
+        self, writer: GroupWriter, ended: Callable[[Sequence[Op]], None] | None = None
+    ) -> None:
+        """`ended` is shown what is sent, once."""
         self._writer = writer
+        self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._completions: list[Completion] = []
         self._failures: list[Failure] = []
@@ -66,6 +70,8 @@ class Outcomes:
             ops.append(ReleaseSteps(self._releases))
             self._releases = []
         if ops:
+            if self._ended is not None:
+                self._ended(ops)
             self._send(ops)
 
     def _send(self, ops: list[Op]) -> None:

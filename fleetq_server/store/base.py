@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 from fleetq_server.errors import FleetError
 from fleetq_server.model import (
     Audit,
+    Cause,
     Claim,
     Completion,
     DeadFilter,
@@ -239,6 +240,7 @@ class Applied:
     made_ready: bool = False  # some step became claimable
     grants: list[tuple["StandingClaim", list[Claim]]] = field(default_factory=list)
     left_ready: bool = False  # … and some may be so still, for other pods
+    waited: float | None = None  # seconds for this pod's turn to write, where there are turns
     next_due: float | None = None  # run_at of the next SCHEDULED step
 
 
@@ -265,6 +267,10 @@ class Reader(Protocol):
 
     def list_dead(self, filter: DeadFilter, after: StepId | None, limit: int) -> list[Step]:
         """Oldest id first, ids above `after`, with attempt history."""
+        ...
+
+    def dead_causes(self) -> Mapping[Cause, int]:
+        """The DLQ by cause, those in it only; O(its entries)."""
         ...
 
     def holders(self, include_ended: bool = False) -> list[Holder]: ...

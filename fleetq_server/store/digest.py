@@ -2,10 +2,12 @@
 
 import hashlib
 import marshal
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fleetq_server.model import DEFAULT_RETRY, NewStep, RetryPolicy
+
+TRACE_CONTEXT = frozenset({"traceparent", "tracestate"})  # a repeat may be part of another trace
 
 
 def digest_steps(steps: Sequence[NewStep]) -> bytes:
@@ -31,13 +33,17 @@ def _plain(step: NewStep) -> tuple[object, ...]:
         step.kind,
         step.payload,
         step.queue,
-        sorted(step.metadata.items()) if step.metadata else (),
+        _content(step.metadata) if step.metadata else (),
         step.priority,
         step.run_at,
         step.timeout,
         () if step.retry is DEFAULT_RETRY else _plain_retry(step.retry),
         step.idempotency_key,
     )
+
+
+def _content(metadata: Mapping[str, str]) -> list[tuple[str, str]]:
+    return sorted(item for item in metadata.items() if item[0] not in TRACE_CONTEXT)
 
 
 def _plain_retry(retry: RetryPolicy) -> tuple[object, ...]:

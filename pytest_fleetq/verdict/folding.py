@@ -162,7 +162,7 @@ class Fold:
                 self._damage(line, text)
             else:
                 self._leave_open(operation(line, call))
-        self.outcomes.update({(name, Outcome.OK): n for name, n in self._answered.items()})
+        self.outcomes.update({(name, Outcome.OK): n for name, n in self._answered.items() if n})
         self.outcomes.update((one.name, one.outcome) for one in self.unfinished)
         if not self._in_order:
             self.fleet = by_seq(self.fleet)

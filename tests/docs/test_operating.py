@@ -38,6 +38,7 @@ def shell(fleetq: Prompt, tmp_path: Path) -> Iterator[Shell]:
         yield one
 
 
+@pytest.mark.pages
 @pytest.mark.parametrize("page", PAGES)
 def test_what_a_page_shows_is_so(page: str, shell: Shell, tmp_path: Path, address: str) -> None:
     write_files(page, tmp_path)

@@ -100,9 +100,13 @@ class Traces:
 
     def files(self) -> list[str]:
         """All that is left, but for pytest's own and the empty files that stand for locks."""
-        everything = [path for path in self.temporary.rglob("*") if path.is_file()]
-        ours = [path for path in everything if "pytest-of-" not in str(path)]
-        return [str(path) for path in ours if path.stat().st_size]
+        found = []
+        for folder, _, names in os.walk(self.temporary):  # what vanishes meanwhile is no matter
+            for path in (Path(folder, name) for name in names if "pytest-of-" not in folder):
+                with suppress(FileNotFoundError):
+                    if path.is_file() and path.stat().st_size:
+                        found.append(str(path))
+        return found
 
     def shared_memory(self) -> set[str]:
         """That they have now: POSIX's and SQLite's by its path, System V's by its id."""

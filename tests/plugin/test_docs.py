@@ -74,6 +74,7 @@ def folder(project: pytest.Pytester) -> Path:
     return project.path
 
 
+@pytest.mark.pages
 @pytest.mark.parametrize("page", PAGES)
 def test_what_a_page_shows_is_so(
     folder: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, page: str

@@ -105,6 +105,7 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Termin
         yield Terminal(tmp_path, stack)
 
 
+@pytest.mark.pages
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="the page shows it with openssl")
 def test_what_the_page_shows_is_so(terminal: Terminal, tmp_path: Path) -> None:
     output = ""

@@ -4,7 +4,7 @@ It stands inside CallGuard, which makes a status of what it raises, and before t
 The principal goes along in a context variable: a call of grpc.aio is one task from here to its end.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from contextvars import ContextVar
 from pathlib import Path
@@ -55,14 +55,15 @@ class TokenGate(_Interceptor):
         method = handler_call_details.method
         if method.startswith(OPEN):
             return await continuation(handler_call_details)
-        principal = self._principal(dict(handler_call_details.invocation_metadata or ()))
+        principal = self.principal(dict(handler_call_details.invocation_metadata or ()))
         self._allowance.spend(principal.name)
         check_right(principal, method)
         current_principal.set(principal)
         handler = await continuation(handler_call_details)
         return self._held(handler, principal.name) if method in LONG_POLLS else handler
 
-    def _principal(self, metadata: "dict[str, str | bytes]") -> Principal:
+    def principal(self, metadata: "Mapping[str, str | bytes]") -> Principal:
+        """Who shows these. Raises: Unauthorized."""
         shown = metadata.get(KEY, "")
         if not isinstance(shown, str) or not shown[: len(SCHEME)].lower() == SCHEME:
             raise Unauthorized("this pod wants a token: send the metadata authorization: Bearer …")

@@ -282,6 +282,9 @@ WHERE d.step_id > $1
   AND ($8::text IS NULL OR d.step_id = ANY (ids($8)))
 ORDER BY d.step_id LIMIT $9;
 
+-- name: dead_causes
+SELECT cause, count(*) FROM dead GROUP BY cause;
+
 -- name: redrive
 UPDATE steps SET
     state = $2, run_at = $3, failures = 0, crashes = 0, fence = NULL, ending = NULL, finished_at = NULL, cancel = false

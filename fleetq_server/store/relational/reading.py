@@ -120,6 +120,9 @@ class SqlReader(ABC):
         rows = self._run_named("find_dead", filter_values(filter, after or 0, limit))
         return self._whole([row[0] for row in rows])
 
+    def dead_causes(self) -> Mapping[Cause, int]:
+        return {Cause(cause): count for cause, count in self._run("dead_causes")}
+
     def holders(self, include_ended: bool = False) -> list[Holder]:
         return [_to_holder(row) for row in self._run("list_holders", int(include_ended))]
 

@@ -240,6 +240,9 @@ WHERE d.step_id > :after
   AND (:ids IS NULL OR d.step_id IN (SELECT value FROM json_each(:ids)))
 ORDER BY d.step_id LIMIT :limit;
 
+-- name: dead_causes
+SELECT cause, count(*) FROM dead GROUP BY cause;
+
 -- name: redrive
 UPDATE steps SET
     state = ?2, run_at = ?3, failures = 0, crashes = 0, fence = NULL, ending = NULL, finished_at = NULL, cancel = 0

@@ -87,8 +87,10 @@ class SqliteStore:
         standing: Sequence[StandingClaim] = (),
         now: float | None = None,
     ) -> Applied:
+        asked_at = self._clock.monotonic()
         try:
             with self._gate:
+                waited = self._clock.monotonic() - asked_at
                 hit("store.before_begin")
                 self._db.execute("BEGIN IMMEDIATE")
                 tx = SqliteTx(
@@ -116,6 +118,7 @@ class SqliteStore:
             self._roll_back()
             raise
         hit("store.after_commit")
+        tx.applied.waited = waited
         for one, claims in tx.applied.grants:
             one.granted(claims)
         return tx.applied

@@ -63,7 +63,7 @@ class FalseClock:
                 "program that is not linked statically"
             )
         self.pod = pod
-        self._reads = Opens(pod.directory)
+        self._reads = Opens()
 
     def jump(self, seconds: float) -> None:
         self._tell(f"{seconds:+.6f} x1")
@@ -87,8 +87,9 @@ class FalseClock:
         return self._reads.look()
 
     def _tell(self, order: str) -> None:
-        _order(self.pod.directory, order)
-        self._reads.forget()
+        new = _written(self.pod.directory, order)
+        self._reads.follow(new)  # before the pod can see it: not one look is missed
+        new.replace(self.pod.directory / NAME)
 
 
 def _obeys(pod: PodView) -> bool:
@@ -98,9 +99,13 @@ def _obeys(pod: PodView) -> bool:
 
 def _order(directory: Path, order: str) -> None:
     directory.mkdir(parents=True, exist_ok=True)
+    _written(directory, order).replace(directory / NAME)
+
+
+def _written(directory: Path, order: str) -> Path:
     new = directory / f"{NAME}.new"
     new.write_text(order + "\n")
-    new.replace(directory / NAME)
+    return new
 
 
 def _age(pid: int) -> float:
@@ -110,19 +115,23 @@ def _age(pid: int) -> float:
 
 
 class Opens:
-    """Counts how often a folder's order file is opened, by inotify."""
+    """Counts how often one file is opened, by inotify, whatever name it gets."""
 
-    def __init__(self, directory: Path) -> None:
-        libc = ctypes.CDLL(None, use_errno=True)
-        self._handle: int = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        # The folder, not the file: that is replaced.
-        if (
-            self._handle < 0
-            or libc.inotify_add_watch(self._handle, os.fsencode(directory), _IN_OPEN) < 0
-        ):
-            raise FaultUnavailable(f"inotify: {os.strerror(ctypes.get_errno())}")
+    def __init__(self) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._handle: int = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._handle < 0:
+            raise _no_inotify()
+        self._followed = -1
         self._count = 0
         self._closed = False
+
+    def follow(self, file: Path) -> None:
+        """From now on it is this file, and none before."""
+        self._followed = self._libc.inotify_add_watch(self._handle, os.fsencode(file), _IN_OPEN)
+        if self._followed < 0:
+            raise _no_inotify()
+        self._count = 0
 
     def look(self) -> int:
         while not self._closed:
@@ -130,12 +139,8 @@ class Opens:
                 events = os.read(self._handle, 65_536)
             except BlockingIOError:
                 break
-            self._count += _of_orders(events)
+            self._count += _opened(events, self._followed)
         return self._count
-
-    def forget(self) -> None:
-        self.look()
-        self._count = 0
 
     def close(self) -> None:
         if not self._closed:
@@ -143,10 +148,14 @@ class Opens:
             self._closed = True
 
 
-def _of_orders(events: bytes) -> int:
+def _no_inotify() -> FaultUnavailable:
+    return FaultUnavailable(f"inotify: {os.strerror(ctypes.get_errno())}")
+
+
+def _opened(events: bytes, followed: int) -> int:
     count = at = 0
     while at < len(events):
-        *_, length = _EVENT.unpack_from(events, at)
+        watch, mask, _, length = _EVENT.unpack_from(events, at)
         at += _EVENT.size + length
-        count += events[at - length : at].rstrip(b"\0") == NAME.encode()
+        count += watch == followed and bool(mask & _IN_OPEN)
     return count

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from fleetq_server.bench.fleet import MEGABYTE, Fleet
 from fleetq_server.bench.report import Line, Target, at_most
-from pytest_fleetq.perf import measure_usage as usage
-from pytest_fleetq.perf.measure_pods import Watch
-from pytest_fleetq.perf.phases import WHOLE
+from pytest_fleetq.perf.measure import usage
+from pytest_fleetq.perf.measure.phases import WHOLE
+from pytest_fleetq.perf.measure.pods import Watch
 
 MEMORY_AT_MOST, GROWTH_AT_MOST = 700, 200  # MB
 

@@ -35,6 +35,7 @@ def run(line: str, directory: Path) -> "subprocess.CompletedProcess[str]":
     return ran
 
 
+@pytest.mark.pages
 @pytest.mark.timeout(300)  # five programs, one after the other
 def test_its_commands_do_what_it_says(tmp_path: Path) -> None:
     printed, *_ = [run(line, tmp_path).stdout for line in QUICK]

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 
-from pytest_fleetq.perf.driver_calls import Turn
+from pytest_fleetq.perf.load.calls import Turn
 
 
 async def ask(turn: Turn) -> None:

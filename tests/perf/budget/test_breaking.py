@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from fleetq_server.model import RetryPolicy
-from pytest_fleetq.perf.budget_grammar import read_subject
-from pytest_fleetq.perf.budget_metrics import METRICS, PERCENTILE
-from pytest_fleetq.perf.measure_history import Call, read_story
+from pytest_fleetq.perf.budget.grammar import read_subject
+from pytest_fleetq.perf.budget.metrics import METRICS, PERCENTILE
+from pytest_fleetq.perf.measure.history import Call, read_story
 from pytest_fleetq.verdict import Verdict
 
 ROOT = Path(__file__).parents[3]

@@ -12,7 +12,7 @@ import numpy
 import pytest
 from scipy import stats
 
-from pytest_fleetq.perf.measure_pods import LOOK_SECONDS, Watch
+from pytest_fleetq.perf.measure.pods import LOOK_SECONDS, Watch
 
 pytestmark = [pytest.mark.slow, pytest.mark.performance]
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_fleetq.perf.budget_grammar import PHASES, read_threshold
-from pytest_fleetq.perf.budget_metrics import METRICS, UNITS, About
-from pytest_fleetq.perf.measure_calls import needed
+from pytest_fleetq.perf.budget.grammar import PHASES, read_threshold
+from pytest_fleetq.perf.budget.metrics import METRICS, UNITS, About
+from pytest_fleetq.perf.measure.calls import needed
 from tests.plugin.conftest import Run
 
 PAGE = (Path(__file__).parents[3] / "docs" / "budgets.md").read_text()
@@ -18,6 +18,7 @@ OUTPUTS = [text for language, text in BLOCKS if language == "text"]
 SERVER = Path(__file__).with_name("service.py")
 
 
+@pytest.mark.pages
 def test_its_tests_are_judged_as_it_says(run: Run, project: pytest.Pytester) -> None:
     """All in one run, for to start pytest takes longer than most of them."""
     [my_calls] = MODULES

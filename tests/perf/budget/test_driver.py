@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pytest_fleetq.cluster.errors import BadRequest
-from pytest_fleetq.perf.load import LoadFailed
-from pytest_fleetq.perf.load_plan import LoadResult
-from pytest_fleetq.perf.measure_history import Call, read_story
+from pytest_fleetq.perf.load.load import LoadFailed
+from pytest_fleetq.perf.load.plan import LoadResult
+from pytest_fleetq.perf.measure.history import Call, read_story
 from pytest_fleetq.verdict.records import Outcome
 
 ROOT = Path(__file__).parents[3]

@@ -5,15 +5,15 @@ from math import inf
 
 import pytest
 
-from pytest_fleetq.perf import measure_usage as used
-from pytest_fleetq.perf.budget_grammar import read_subject
-from pytest_fleetq.perf.measure import Measured
-from pytest_fleetq.perf.measure_history import Call, Happening, Story, Submitted
-from pytest_fleetq.perf.measure_pods import Sample
-from pytest_fleetq.perf.measure_recovery import recoveries
-from pytest_fleetq.perf.measure_steps import lives
-from pytest_fleetq.perf.measure_usage import Usage
-from pytest_fleetq.perf.phases import FaultSpan
+from pytest_fleetq.perf.budget.grammar import read_subject
+from pytest_fleetq.perf.measure import usage as used
+from pytest_fleetq.perf.measure.history import Call, Happening, Story, Submitted
+from pytest_fleetq.perf.measure.measure import Measured
+from pytest_fleetq.perf.measure.phases import FaultSpan
+from pytest_fleetq.perf.measure.pods import Sample
+from pytest_fleetq.perf.measure.recovery import recoveries
+from pytest_fleetq.perf.measure.steps import lives
+from pytest_fleetq.perf.measure.usage import Usage
 from pytest_fleetq.verdict.records import Outcome
 
 

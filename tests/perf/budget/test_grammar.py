@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_fleetq.perf.budget_grammar import BadBudget, read_subject, read_threshold
+from pytest_fleetq.perf.budget.grammar import BadBudget, read_subject, read_threshold
 
 
 @pytest.mark.parametrize(

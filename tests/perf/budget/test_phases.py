@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from pytest_fleetq.perf.phases import FaultSpan, Phases, Span
+from pytest_fleetq.perf.measure.phases import FaultSpan, Phases, Span
 
 FAULTS = [FaultSpan("pause", 25, 40), FaultSpan("kill", 10, 20), FaultSpan("io", 30, 35)]
 

@@ -174,7 +174,7 @@ def test_figures_are_to_be_had_of_a_cluster_of_ones_own_or_it_is_told_why_not(ru
     source = """
     import pytest
     import pytest_fleetq
-    from pytest_fleetq.perf.budget import NotEnoughData
+    from pytest_fleetq.perf.budget.budget import NotEnoughData
 
     def test_it(perf_budget):
         with pytest_fleetq.Cluster(1, handlers="my_handlers") as fleet:

@@ -45,6 +45,7 @@ def run(line: str, directory: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, shell=True, cwd=directory, capture_output=True, text=True)
 
 
+@pytest.mark.pages
 def test_its_commands_do_what_it_says(repository: Repository) -> None:
     assert {shlex.split(line)[0] for line in COMMANDS} == {"fleetq", "python"}
     gate, *others = COMMANDS

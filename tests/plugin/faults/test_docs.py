@@ -84,6 +84,7 @@ def folder(project: pytest.Pytester) -> Path:
     return project.path
 
 
+@pytest.mark.pages
 def test_what_the_page_shows_runs(folder: Path, arguments: list[str]) -> None:
     files = sorted(path.name for path in folder.glob("test_*.py") if path.name != SCHEDULED)
     two = ["-n2", "--dist=loadfile"]

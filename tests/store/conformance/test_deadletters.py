@@ -52,6 +52,13 @@ def test_a_filter_means_the_same_for_list_redrive_and_purge(
     assert fleet.counts.failed == 4 - len(expected)
 
 
+def test_the_dead_are_counted_by_cause(fleet: Driver, dead: list[StepId]) -> None:
+    counts = {Cause.HANDLER_ERROR: 2, Cause.TIMEOUT: 1, Cause.UNKNOWN_KIND: 1}
+    assert fleet.reader.dead_causes() == counts
+    fleet.do(Purge(DeadFilter(queue="x")))
+    assert fleet.reader.dead_causes() == {Cause.HANDLER_ERROR: 1, Cause.UNKNOWN_KIND: 1}
+
+
 def test_ids_choose_too(fleet: Driver, dead: list[StepId]) -> None:
     wanted = DeadFilter(step_ids=(dead[3], dead[1], StepId(999)))
     assert fleet.do(Redrive(wanted)) == [dead[1], dead[3]]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pytest_fleetq.perf.phases import FaultSpan
+from pytest_fleetq.perf.measure.phases import FaultSpan
 from pytest_fleetq.verdict.lines import Record, records_in
 from pytest_fleetq.verdict.records import Outcome
 

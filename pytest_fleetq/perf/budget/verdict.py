@@ -2,10 +2,10 @@
 
 import math
 
-from pytest_fleetq.perf.budget_grammar import Threshold
-from pytest_fleetq.perf.budget_metrics import UNITS, About, Sort
-from pytest_fleetq.perf.measure import Measured
-from pytest_fleetq.perf.measure_calls import Reading
+from pytest_fleetq.perf.budget.grammar import Threshold
+from pytest_fleetq.perf.budget.metrics import UNITS, About, Sort
+from pytest_fleetq.perf.measure.calls import Reading
+from pytest_fleetq.perf.measure.measure import Measured
 from pytest_fleetq.report.measurements import Budget
 from pytest_fleetq.verdict import Verdict
 

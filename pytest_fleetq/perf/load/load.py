@@ -17,9 +17,9 @@ from pytest_fleetq.cluster.errors import BadRequest, ClusterError
 from pytest_fleetq.cluster.fleet import Fleet
 from pytest_fleetq.cluster.session import Session
 from pytest_fleetq.cluster.waiting import until
-from pytest_fleetq.perf.load_plan import BUILT_IN, PLAN, RESULT, STARTED, LoadResult, Plan
+from pytest_fleetq.perf.load.plan import BUILT_IN, PLAN, RESULT, STARTED, LoadResult, Plan
 
-DRIVER = "pytest_fleetq.perf.driver"
+DRIVER = "pytest_fleetq.perf.load.driver"
 START_SECONDS = 30.0
 GRACE_SECONDS = 20.0  # beyond its duration and its last call's timeout
 MAX_LAG = 0.050

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from os import cpu_count
 
-from pytest_fleetq.perf import measure_calls as figures
-from pytest_fleetq.perf.budget_grammar import Subject
-from pytest_fleetq.perf.budget_metrics import EVERY_CALL, MACHINE, TOTAL, About
-from pytest_fleetq.perf.measure_calls import Reading
-from pytest_fleetq.perf.measure_history import Call, Happening
-from pytest_fleetq.perf.measure_pods import Run
-from pytest_fleetq.perf.measure_recovery import Recovery, recoveries
-from pytest_fleetq.perf.measure_steps import CLAIM, STEP
-from pytest_fleetq.perf.measure_usage import (
+from pytest_fleetq.perf.budget.grammar import Subject
+from pytest_fleetq.perf.budget.metrics import EVERY_CALL, MACHINE, TOTAL, About
+from pytest_fleetq.perf.measure import calls as figures
+from pytest_fleetq.perf.measure.calls import Reading
+from pytest_fleetq.perf.measure.history import Call, Happening
+from pytest_fleetq.perf.measure.phases import FaultSpan, Phase, Phases
+from pytest_fleetq.perf.measure.pods import Run
+from pytest_fleetq.perf.measure.recovery import Recovery, recoveries
+from pytest_fleetq.perf.measure.steps import CLAIM, STEP
+from pytest_fleetq.perf.measure.usage import (
     NEEDS,
     USAGE,
     Usage,
@@ -23,7 +24,6 @@ from pytest_fleetq.perf.measure_usage import (
     together,
     usages,
 )
-from pytest_fleetq.perf.phases import FaultSpan, Phase, Phases
 from pytest_fleetq.verdict.records import Outcome
 
 LEAST_STEPS = 100  # for what one of them costs

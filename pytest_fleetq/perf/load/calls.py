@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from fleetq_server.client import AsyncClient
 from fleetq_server.model import NewStep
-from pytest_fleetq.perf.load_plan import BUILT_IN, Plan
+from pytest_fleetq.perf.load.plan import BUILT_IN, Plan
 
 KNOWN_STEPS = 10_000  # that `get` asks for
 THREADS = 128  # for functions that are not async

@@ -8,14 +8,14 @@ from typing import Any
 from pytest_fleetq.cluster.errors import BadRequest, ClusterError
 from pytest_fleetq.cluster.fleet import Fleet
 from pytest_fleetq.cluster.session import Session
-from pytest_fleetq.perf.budget_grammar import Threshold, read_subject, read_threshold
-from pytest_fleetq.perf.budget_report import figures, measurements
-from pytest_fleetq.perf.budget_verdict import describe, judge
-from pytest_fleetq.perf.load import MAX_LAG, Load, make_plan
-from pytest_fleetq.perf.measure import Measured
-from pytest_fleetq.perf.measure_history import Call, Story, read_story
-from pytest_fleetq.perf.measure_pods import PodProcess, Watch
-from pytest_fleetq.perf.measure_steps import calls_apart, lives
+from pytest_fleetq.perf.budget.grammar import Threshold, read_subject, read_threshold
+from pytest_fleetq.perf.budget.report import figures, measurements
+from pytest_fleetq.perf.budget.verdict import describe, judge
+from pytest_fleetq.perf.load.load import MAX_LAG, Load, make_plan
+from pytest_fleetq.perf.measure.history import Call, Story, read_story
+from pytest_fleetq.perf.measure.measure import Measured
+from pytest_fleetq.perf.measure.pods import PodProcess, Watch
+from pytest_fleetq.perf.measure.steps import calls_apart, lives
 from pytest_fleetq.report.measurements import FILE, Budget
 from pytest_fleetq.verdict import Verdict
 
@@ -72,7 +72,7 @@ class PerfBudget:
             duration: Seconds.
             mix: Share of each operation: "submit", "get", "stats" (FLEET-Q pods), or
                 "module:function", a function, async or not, that is given a
-                `pytest_fleetq.perf.driver_calls.Turn`; what it raises is an error.
+                `pytest_fleetq.perf.load.calls.Turn`; what it raises is an error.
                 Only submits, unless given.
             cluster: Which one, if the test has several; the newest otherwise.
             timeout: Seconds a call may take.

@@ -4,15 +4,15 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from pytest_fleetq.perf import measure_calls as of_calls
-from pytest_fleetq.perf.budget_grammar import read_subject
-from pytest_fleetq.perf.budget_verdict import tell
-from pytest_fleetq.perf.measure import Measured
-from pytest_fleetq.perf.measure_calls import SHOWN
-from pytest_fleetq.perf.measure_history import Call
-from pytest_fleetq.perf.measure_pods import Run
-from pytest_fleetq.perf.measure_usage import rates
-from pytest_fleetq.perf.phases import Phase
+from pytest_fleetq.perf.budget.grammar import read_subject
+from pytest_fleetq.perf.budget.verdict import tell
+from pytest_fleetq.perf.measure import calls as of_calls
+from pytest_fleetq.perf.measure.calls import SHOWN
+from pytest_fleetq.perf.measure.history import Call
+from pytest_fleetq.perf.measure.measure import Measured
+from pytest_fleetq.perf.measure.phases import Phase
+from pytest_fleetq.perf.measure.pods import Run
+from pytest_fleetq.perf.measure.usage import rates
 from pytest_fleetq.report.measurements import Budget, Measurements, Operation, Series
 
 POINTS = 100  # of a curve

@@ -7,7 +7,7 @@ step    from its submit, as its client meant it, until its end.
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from pytest_fleetq.perf.measure_history import Call, Happening, Story, Submitted
+from pytest_fleetq.perf.measure.history import Call, Happening, Story, Submitted
 from pytest_fleetq.verdict.records import Outcome
 
 CLAIM, STEP = "claim", "step"

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pytest_fleetq.perf.histogram import Histogram
-from pytest_fleetq.perf.measure_history import Call
-from pytest_fleetq.perf.phases import Phase, Span
+from pytest_fleetq.perf.measure.history import Call
+from pytest_fleetq.perf.measure.phases import Phase, Span
 from pytest_fleetq.verdict.records import Outcome
 
 BEYOND = 10

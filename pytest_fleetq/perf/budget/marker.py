@@ -38,7 +38,7 @@ def _check(item: pytest.Item) -> None:
             f"{item.nodeid}: marker {NAME} takes only texts, such as 'claim.p99 <= 50ms'"
         )
     # Most runs of pytest have no budgets, and need not load their grammar.
-    read = import_module("pytest_fleetq.perf.budget_grammar").read_threshold
+    read = import_module("pytest_fleetq.perf.budget.grammar").read_threshold
     try:
         for expression in expressions(item):
             read(expression)

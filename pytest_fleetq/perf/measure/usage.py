@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from pytest_fleetq.perf.measure_pods import Run, Sample
-from pytest_fleetq.perf.phases import Phase
+from pytest_fleetq.perf.measure.phases import Phase
+from pytest_fleetq.perf.measure.pods import Run, Sample
 
 BUSY_WINDOW_SECONDS = 1.0
 LEAST_CPU_SECONDS = 0.5  # of watching; the kernel counts in hundredths

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from pytest_fleetq.perf.budget_metrics import (
+from pytest_fleetq.perf.budget.metrics import (
     MACHINE,
     METRICS,
     NAMES,

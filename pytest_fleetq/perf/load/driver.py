@@ -1,4 +1,4 @@
-"""`python -m pytest_fleetq.perf.driver FOLDER`: an open-loop load, in a process of its own.
+"""`python -m pytest_fleetq.perf.load.driver FOLDER`: an open-loop load, in a process of its own.
 
 Each call has its turn by the clock, whether earlier ones were answered or not, as with users who do
 not know of each other; and each is recorded with the turn it should have had. A driver that waits
@@ -23,9 +23,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from pytest_fleetq.perf.driver_calls import Call, FleetqCalls, Turn, calls_of, shown
 from pytest_fleetq.perf.histogram import Histogram
-from pytest_fleetq.perf.load_plan import (
+from pytest_fleetq.perf.load.calls import Call, FleetqCalls, Turn, calls_of, shown
+from pytest_fleetq.perf.load.plan import (
     BUILT_IN,
     MOST_IN_FLIGHT,
     PLAN,
@@ -34,7 +34,7 @@ from pytest_fleetq.perf.load_plan import (
     LoadResult,
     Plan,
 )
-from pytest_fleetq.perf.measure_history import INTENDED
+from pytest_fleetq.perf.measure.history import INTENDED
 from pytest_fleetq.verdict.recorder import Recorder
 
 START_PAUSE = 0.02

@@ -13,8 +13,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pytest_fleetq.perf.measure_history import Call, Happening
-from pytest_fleetq.perf.phases import FaultSpan
+from pytest_fleetq.perf.measure.history import Call, Happening
+from pytest_fleetq.perf.measure.phases import FaultSpan
 from pytest_fleetq.verdict.records import Outcome
 
 SHARE = 0.95

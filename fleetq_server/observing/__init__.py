@@ -1,0 +1,1 @@
+"""What a pod shows over HTTP to whoever watches it: metrics, and whether it lives and is ready."""

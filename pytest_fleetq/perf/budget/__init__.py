@@ -1,0 +1,1 @@
+"""`perf_budget`: thresholds on what a test measured."""

@@ -1,0 +1,1 @@
+"""An open-loop load, from a process of its own."""
