@@ -223,34 +223,42 @@ class Executor:
         Most short handlers never wait: those need no coroutine around them, and nothing could
         cancel them.
         """
-        while self._ready:
-            claim = self._ready.popleft()
+        if self._lease_lost():
+            self._release_unstarted()
+        done: list[Completion] = []
+        try:
+            return self._run_until_one_waits(turn_ends, done)
+        finally:
+            self._ended += len(done)
+            self._outcomes.send(done)
+
+    def _run_until_one_waits(self, turn_ends: float, done: list[Completion]) -> _Begun | None:
+        ready, monotonic, loop = self._ready, self._clock.monotonic, Mode.LOOP
+        # Time is looked at before each start: after a freeze the lease has to be looked at anew.
+        while ready and monotonic() <= turn_ends:
+            claim = ready.popleft()
             context = Context(claim, self._report)
             current_attempt.set(claim)
             try:
                 hit("executor.before_handler")
-                if self._lease_lost():
-                    raise Fenced  # granted before a freeze, say, and started after it
                 one = self._handlers[claim.kind]
-                if one.mode is not Mode.LOOP or claim.timeout is not None:
+                if one.mode is not loop or claim.timeout is not None:
                     return claim, context, self._call(one, claim, context)
                 coroutine = one.function(context)
                 try:
                     waiting_for = coroutine.send(None)
                 except StopIteration as ended:
-                    outcome: _Outcome = _completion(claim, ended.value)
+                    done.append(_completion(claim, ended.value))
                 else:
                     self._suspended()
                     return claim, context, resumed(coroutine, waiting_for, self._lease_lost)
             except (KeyboardInterrupt, GeneratorExit):
                 raise
             except BaseException as error:  # a handler's SystemExit must not end the pod
-                outcome = _release(claim) if _given_back(error, context) else _failure(claim, error)
+                self._settle(
+                    _release(claim) if _given_back(error, context) else _failure(claim, error)
+                )
             hit("executor.after_handler")
-            self._settle(outcome)
-            if self._clock.monotonic() > turn_ends:
-                break
-        self._outcomes.flush()
         return None
 
     async def _end(

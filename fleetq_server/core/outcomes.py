@@ -38,7 +38,13 @@ class Outcomes:
             self._releases.append(outcome)
         if not self._flushing:
             self._flushing = True
-            self._loop.call_soon(self.flush)
+            self._loop.call_soon(self._flush)
+
+    def send(self, completions: list[Completion]) -> None:
+        """Adds them and sends all there is, not only at the end of this turn of the event loop."""
+        if completions:
+            self._completions += completions
+            self._flush()
 
     async def until(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
         """Waits until outcomes have made the condition true."""
@@ -55,8 +61,7 @@ class Outcomes:
     async def recorded(self, timeout: float) -> bool:
         return await self.until(lambda: not (self._underway or self._flushing), timeout)
 
-    def flush(self) -> None:
-        """Sends what was added, now rather than at the end of this turn of the event loop."""
+    def _flush(self) -> None:
         self._flushing = False
         self._changed.set()
         ops: list[Op] = []

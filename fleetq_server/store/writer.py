@@ -226,11 +226,12 @@ class GroupWriter:
     def _after(self, entries: list[_Entry], applied: Applied, answers: list[object]) -> None:
         sooner = _sooner(applied.next_due, self._next_due)
         self._next_due = applied.next_due
-        self._tell(self._settle, entries, applied, answers)
         if applied.left_ready:
             self.nudge()  # what a full batch left over may still be for this pod
         if applied.left_ready or sooner:
             self._ring()
+        # Late, for the event loop then wants the interpreter, which this thread should not hold.
+        self._tell(self._settle, entries, applied, answers)
         if self.leading:
             try:
                 self._store.maintain()

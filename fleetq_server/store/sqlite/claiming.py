@@ -125,9 +125,9 @@ def _claims(tx: SqliteTx, rows: Sequence[Row], fence: Fence) -> list[Claim]:
     names = {lane: tx.lane_name(lane) for lane in set(map(_LANE, rows))}
     new = tuple.__new__  # every step passes here, and Claim(…) takes three times as long
     claims: list[Claim] = []
-    for step_id, data, about, key, attempt, priority, timeout, made_at, now, lane, _ in rows:
+    for step, body, about, key, attempt, priority, timeout, made, now, lane, _ in rows:
         queue, kind = names[lane]
-        metadata = json.loads(about) if about else NO_METADATA
-        first = (step_id, fence, kind, queue, data, metadata)
-        claims.append(new(Claim, (*first, key, attempt, priority, timeout, made_at, now)))
+        data = json.loads(about) if about else NO_METADATA
+        values = (step, fence, kind, queue, body, data, key, attempt, priority, timeout, made, now)
+        claims.append(new(Claim, values))
     return claims
