@@ -228,10 +228,9 @@ class GroupWriter:
         self._next_due = applied.next_due
         if applied.left_ready:
             self.nudge()  # what a full batch left over may still be for this pod
+        self._tell(self._settle, entries, applied, answers)
         if applied.left_ready or sooner:
             self._ring()
-        # Late, for the event loop then wants the interpreter, which this thread should not hold.
-        self._tell(self._settle, entries, applied, answers)
         if self.leading:
             try:
                 self._store.maintain()

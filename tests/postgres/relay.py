@@ -16,6 +16,7 @@ BACKEND_KEY = b"K\x00\x00\x00\x0c"  # announces the process number
 
 class Relay(socketserver.ThreadingTCPServer):
     daemon_threads = True
+    closed = False  # hangs up on whoever comes now
 
     def __init__(self, target: Path) -> None:
         self.target = str(target / ".s.PGSQL.5432")
@@ -53,6 +54,8 @@ class _Connection(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         relay = self.server
         assert isinstance(relay, Relay)
+        if relay.closed:
+            return
         near: socket.socket = self.request
         with socket.socket(socket.AF_UNIX) as far:
             far.connect(relay.target)

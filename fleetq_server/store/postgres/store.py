@@ -10,6 +10,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 import psycopg
+from psycopg import errors
 
 from fleetq_server.clock import Clock, SystemClock
 from fleetq_server.errors import StoreRefused, StoreUnavailable
@@ -197,8 +198,8 @@ class PostgresStore:
         return tx, lambda: told()[1]
 
     def _roll_back(self) -> None:
+        # A doubt stays: what failed may have been the way back to the server, not the write.
         self._lanes.clear()
-        self._doubts.clear()  # the server said that it took nothing
         try:
             if self._conn is not None and not self._conn.closed:
                 self._conn.rollback()
@@ -209,7 +210,10 @@ class PostgresStore:
         """Whether the last transaction counts, when its COMMIT got no answer. Claims it made
         are nobody's then: given back, or a living holder would keep them for ever."""
         (doubt,) = self._doubts
-        status = self._one(conn, SQL["transaction_status"], doubt.transaction)
+        try:
+            status = self._one(conn, SQL["transaction_status"], doubt.transaction)
+        except errors.InvalidParameterValue:
+            status = "aborted"  # its number is not reached yet: a server that crashed forgot it
         if status == "in progress":
             raise StoreUnavailable("the fate of the last write is not known yet; try again")
         if status != "aborted" and doubt.fences:

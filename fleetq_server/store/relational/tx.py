@@ -143,10 +143,9 @@ class Tx(ABC):
         text = json.dumps(detail) if detail else None
         self.run("insert_event", self.now, type, queue, holder, term, None, text)
 
-    def show_ready(self) -> None:
-        """Lets a claim see the lanes that became ready earlier in its own transaction."""
-        if any(counts[PENDING] > 0 for counts in self._counts.values()):
-            self._write_counts()
+    def became_ready(self) -> list[int]:
+        """Lanes with more PENDING steps than before this transaction."""
+        return [lane for lane, counts in self._counts.items() if counts[PENDING] > 0]
 
     def finish(self) -> None:
         self._write_counts()

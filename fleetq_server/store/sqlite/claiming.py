@@ -1,7 +1,7 @@
 """The claim: the hottest transaction of a fleet, three statements whatever the batch."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from itertools import accumulate
 from operator import itemgetter
@@ -58,7 +58,6 @@ def ready_lanes(tx: SqliteTx, op: ClaimSteps) -> list[int]:
     """Lanes with PENDING steps that this claim may take, at most LANES_AT_ONCE."""
     if () in (op.kinds, op.queues):
         return []
-    tx.show_ready()
     names = (*(op.kinds or ()), *(op.queues or ()))
     found = _lanes(tx, _ready_sql("ready_lanes", op), (*names, LANES_AT_ONCE + 1))
     if len(found) > LANES_AT_ONCE:
@@ -67,6 +66,21 @@ def ready_lanes(tx: SqliteTx, op: ClaimSteps) -> list[int]:
         if len(found) < LANES_AT_ONCE:
             found += _lanes(tx, sql, (*names, 0, LANES_AT_ONCE - len(found)))
         tx.lanes.turn = found[-1]
+        return found
+    return (found + _just_ready(tx, op, found))[:LANES_AT_ONCE]
+
+
+def _just_ready(tx: SqliteTx, op: ClaimSteps, known: Collection[int]) -> list[int]:
+    """Lanes that have PENDING steps since this very transaction, whose counters are not written
+    yet: a step that is claimed as it comes in should cost its lane one write, not two."""
+    found: list[int] = []
+    for lane in tx.became_ready():
+        queue, kind = tx.lane_name(lane)
+        wanted = (op.kinds is None or kind in op.kinds) and (
+            op.queues is None or queue in op.queues
+        )
+        if wanted and lane not in known and not tx.run("is_paused", queue):
+            found.append(lane)
     return found
 
 

@@ -55,6 +55,9 @@ SELECT id FROM lanes INDEXED BY lanes_ready
 WHERE pending > 0 {wanted} AND NOT EXISTS (SELECT 1 FROM queues WHERE name = lanes.queue AND paused)
   AND id > ? ORDER BY id LIMIT ?;
 
+-- name: is_paused
+SELECT 1 FROM queues WHERE name = ? AND paused;
+
 -- name: pick
 -- Each lane gives its first n from the partial index; the best n of those are taken. A step whose
 -- last attempt had this very fence is left to others: a late repeat must not revive a used token.
