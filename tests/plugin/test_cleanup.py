@@ -180,7 +180,7 @@ def test_nothing_survives_what_ends_pytest_at_once(
 ) -> None:
     pytest_process = start(phase, source=source)
     until(reached(project, phase), said(project))
-    assert len(traces.processes()) > 4
+    until(lambda: len(traces.processes()) > 4, said(project))
     shared_memory = traces.shared_memory()
     assert bool(shared_memory) == (source == TEST), "the index of SQLite's WAL, with FLEET-Q pods"
     pytest_process.send_signal(number)
