@@ -230,7 +230,7 @@ class Executor:
             return self._run_until_one_waits(turn_ends, done)
         finally:
             self._ended += len(done)
-            self._outcomes.send(done)
+            self._outcomes.add_completions(done)
 
     def _run_until_one_waits(self, turn_ends: float, done: list[Completion]) -> _Begun | None:
         ready, monotonic, loop = self._ready, self._clock.monotonic, Mode.LOOP

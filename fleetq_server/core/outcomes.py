@@ -36,15 +36,17 @@ class Outcomes:
             self._failures.append(outcome)
         else:
             self._releases.append(outcome)
+        self._flush_soon()
+
+    def add_completions(self, completions: list[Completion]) -> None:
+        if completions:
+            self._completions += completions
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
         if not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
-
-    def send(self, completions: list[Completion]) -> None:
-        """Adds them and sends all there is, not only at the end of this turn of the event loop."""
-        if completions:
-            self._completions += completions
-            self._flush()
 
     async def until(self, condition: Callable[[], bool], timeout: float | None = None) -> bool:
         """Waits until outcomes have made the condition true."""

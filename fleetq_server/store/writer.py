@@ -247,13 +247,13 @@ class GroupWriter:
     # --- back on the event loop ---
 
     def _settle(self, entries: list[_Entry], applied: Applied, answers: list[object]) -> None:
+        for one, claims in applied.grants:
+            one.deliver(claims)  # first: whoever waits for a step waits for its start
         start = 0
         for entry in entries:
             self._waiting -= entry.weight
             entry.done(answers[start : start + len(entry.ops)])
             start += len(entry.ops)
-        for one, claims in applied.grants:
-            one.deliver(claims)
         self._on_commit(applied)
 
     def _settle_failed(self, entries: list[_Entry], error: FleetError) -> None:

@@ -4,11 +4,13 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
 
 from fleetq_server.model import NewStep
+from fleetq_server.store.sqlite.connection import connect
 from fleetq_server.store.sqlite.tx import SQL
 from tests.store.driver import START, Driver
 
@@ -71,7 +73,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[apsw.Connection]:
     driver = Driver(f"sqlite:///{path}")
     _fill(driver)
     driver.close()
-    db = apsw.Connection(str(path))
+    db = connect(path)
     yield db
     db.close()
 
@@ -155,3 +157,29 @@ def test_a_claim_does_the_same_work_however_much_is_finished_or_scheduled(tmp_pa
     assert before > 0
     assert cost_of_a_claim() <= before * 1.1
     driver.close()
+
+
+def test_no_statement_is_prepared_anew_each_time_it_runs(tmp_path: Path) -> None:
+    runs: Counter[str] = Counter()
+    prepared_anew: Counter[str] = Counter()
+
+    def ran(event: dict[str, Any]) -> None:
+        runs[event["sql"]] += 1
+        prepared_anew[event["sql"]] += event["stmt_status"]["SQLITE_STMTSTATUS_REPREPARE"]
+
+    def listen(connection: apsw.Connection) -> None:
+        connection.trace_v2(apsw.SQLITE_TRACE_PROFILE, ran)
+
+    apsw.connection_hooks.append(listen)
+    try:
+        driver = Driver(f"sqlite:///{tmp_path / 'fleet.db'}")
+    finally:
+        apsw.connection_hooks.remove(listen)
+    pod = driver.join("pod")
+    for limit in range(1, 6):
+        driver.submit(*[NewStep("k1")] * 9)
+        driver.complete(*driver.claim(pod, limit), result=b"r")
+    driver.close()
+    assert max(runs.values()) >= 5
+    # Once, for the schema that was made on this very connection.
+    assert [(sql, n) for sql, n in prepared_anew.items() if n > 1] == []

@@ -83,6 +83,9 @@ def connect(path: Path, *, read_only: bool = False, vfs: str | None = None) -> a
         )
     for name, value in _settings(read_only):
         db.pragma(name, value)
+    # One plan whatever the values: else SQLite prepares every statement with LIMIT ? anew each
+    # time it runs, which costs more than running it.
+    db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     return db
 
 
