@@ -19,7 +19,7 @@ def cancel(ctx: click.Context, target: Target, step_ids: tuple[str, ...]) -> Non
     """Cancel steps ("-": ids on standard input).
 
     Those that wait are cancelled at once; whoever runs one is asked to stop it. Steps that have
-    ended stay as they are.
+    ended stay as they are, which is no error: look at the state that is shown for each.
     """
     ids = read_ids(step_ids)
     with connect(target) as client:
@@ -34,6 +34,12 @@ def cancel(ctx: click.Context, target: Target, step_ids: tuple[str, ...]) -> Non
 
 
 def _told(state: StepState | None) -> str:
-    if state is None:
-        return "no such step"
-    return "asked to stop" if state is StepState.CLAIMED else state.lower()
+    match state:
+        case None:
+            return "no such step"
+        case StepState.CLAIMED:
+            return "asked to stop"
+        case StepState.COMPLETED | StepState.FAILED:
+            return f"already {state.lower()}"
+        case _:
+            return state.lower()

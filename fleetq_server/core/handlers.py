@@ -41,7 +41,9 @@ def handler(kind: str, *, process: bool = False) -> Callable[[Function], Functio
 
     The function takes one Context and returns something JSON can carry, bytes, or None.
     `async def` runs on the pod's event loop, a plain `def` in a thread, with `process=True`
-    in another process (a module-level function then; it cannot report progress).
+    in another process (a module-level function then; it cannot report progress). A coroutine
+    that computes or waits without `await` holds up its pod: every call to it, the answer to the
+    submit that brought the step among them. Only heartbeats go on.
 
     Raises:
         InvalidArgument: the kind is malformed.

@@ -90,6 +90,7 @@ async def tick(ctx: Context) -> None:
 async def block(ctx: Context) -> None:
     """What no coroutine should do."""
     tell(ctx, "started")
+    await asyncio.sleep(0)  # whoever submitted it is answered meanwhile
     time.sleep(ctx.json()["seconds"])
     tell(ctx, "woke")
     await asyncio.sleep(0)
