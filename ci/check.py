@@ -8,12 +8,16 @@ python ci/check.py tests -- -k dlq what follows -- goes to pytest
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import sysconfig
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+# Some environments set it; hundreds of processes would then compile the same modules again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sysconfig.get_path("scripts"))

@@ -11,10 +11,12 @@ from typing import Any
 
 import apsw
 import pytest
+from click.testing import CliRunner
 
 from fleetq_server.cli.diagnosis.check import Level
 from fleetq_server.cli.diagnosis.database import check_facts
 from fleetq_server.cli.diagnosis.fleet import Fleet, check_fleet
+from fleetq_server.cli.main import main
 from fleetq_server.model import Holder, HolderKey, HolderStatus, HolderType, Leadership, NewStep
 from fleetq_server.store import open_store
 from fleetq_server.store.base import Submit
@@ -24,14 +26,27 @@ from tests.cluster.launch import ROOT
 DOCTOR = (sys.executable, "-m", "fleetq_server.cli.main", "doctor")
 
 
-def examine(store: Path) -> tuple[int, dict[str, dict[str, str]]]:
-    """The exit code, and the checks by name."""
+Examined = tuple[int, dict[str, dict[str, str]]]  # the exit code, and the checks by name
+
+
+def examine(store: Path) -> Examined:
+    """A store that nobody else has open."""
+    done = CliRunner().invoke(main, ["doctor", "--store", f"sqlite:///{store}", "--json"])
+    return examined(done.exit_code, done.stdout, done.output)
+
+
+def examine_running(store: Path) -> Examined:
+    """Apart from the tests' own reader, whose locks would end with any file closed here."""
     command = [*DOCTOR, "--store", f"sqlite:///{store}", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert done.stdout, done.stderr
-    document: dict[str, Any] = json.loads(done.stdout)
-    assert document["ok"] is (done.returncode == 0)
-    return done.returncode, {check["name"]: check for check in document["checks"]}
+    return examined(done.returncode, done.stdout, done.stderr)
+
+
+def examined(code: int, stdout: str, said: str) -> Examined:
+    assert stdout, said
+    document: dict[str, Any] = json.loads(stdout)
+    assert document["ok"] is (code == 0)
+    return code, {check["name"]: check for check in document["checks"]}
 
 
 def not_ok(checks: dict[str, dict[str, str]]) -> dict[str, str]:
@@ -69,7 +84,7 @@ def test_a_running_fleet_is_found_well(pods: Pods) -> None:
     leader = pods.leader()
     client = pods.client(first, second)
     client.wait([client.submit_one("note", pods.payload())], timeout=10, strict=True)
-    code, checks = examine(pods.store)
+    code, checks = examine_running(pods.store)
     assert (code, not_ok(checks)) == (0, {})
     assert checks["pods"]["finding"] == "2 running"
     assert leader.id[:8] in checks["leader"]["finding"]
@@ -94,7 +109,7 @@ def test_dead_pods_are_told_of_and_their_wal_is_not_touched(pods: Pods) -> None:
     pod.kill()
     before = contents(pods.directory)
     assert before[f"{pods.store}-wal"]
-    code, checks = examine(pods.store)
+    code, checks = examine_running(pods.store)
     assert (code, not_ok(checks)) == (0, {"pods": "warning"})
     assert pod.id[:8] in checks["pods"]["finding"]
     assert "start a pod" in checks["pods"]["advice"]
@@ -104,7 +119,7 @@ def test_dead_pods_are_told_of_and_their_wal_is_not_touched(pods: Pods) -> None:
 def test_a_stopped_pod_is_found_silent(pods: Pods) -> None:
     pod = pods.start()
     pods.leader()
-    assert examine(pods.store)[1]["heartbeats"]["level"] == "ok"
+    assert examine_running(pods.store)[1]["heartbeats"]["level"] == "ok"
     os.kill(pod.pid, signal.SIGSTOP)
     try:
         code, checks = until(lambda: warned(pods.store), "a warning of its silence")
@@ -114,8 +129,8 @@ def test_a_stopped_pod_is_found_silent(pods: Pods) -> None:
     assert pod.id[:8] in checks["heartbeats"]["finding"]
 
 
-def warned(store: Path) -> tuple[int, dict[str, dict[str, str]]] | None:
-    code, checks = examine(store)
+def warned(store: Path) -> Examined | None:
+    code, checks = examine_running(store)
     return (code, checks) if not_ok(checks) else None
 
 

@@ -6,6 +6,8 @@ order, with … for anything.
 """
 
 import re
+import socket
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# ([\w./]+\.\w+)\n")
 EXITS = re.compile(r"\s+# exits (\d+)$")
+PORT = re.compile(r"\b(?:127\.0\.0\.1|0\.0\.0\.0):(\d{4,5})\b")
 
 
 @dataclass
@@ -32,11 +35,36 @@ def text_of(page: str) -> str:
 
 
 def blocks(page: str) -> list[Block]:
-    return [Block(*found) for found in BLOCK.findall(text_of(page))]
+    return _blocks_in(text_of(page))
+
+
+def with_free_ports(page: str) -> list[Block]:
+    """With ports that are free on this machine, in place of those that the page shows."""
+    text = text_of(page)
+    shown = sorted(set(PORT.findall(text)))
+    for port, mine in zip(shown, _free_ports(len(shown)), strict=True):
+        text = text.replace(f":{port}", f":{mine}")
+    return _blocks_in(text)
+
+
+def _blocks_in(text: str) -> list[Block]:
+    return [Block(*found) for found in BLOCK.findall(text)]
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
 
 
 def write_files(page: str, folder: Path) -> None:
-    for block in blocks(page):
+    write_files_of(blocks(page), folder)
+
+
+def write_files_of(shown: list[Block], folder: Path) -> None:
+    for block in shown:
         if block.file:
             path = folder / block.file
             path.parent.mkdir(exist_ok=True)

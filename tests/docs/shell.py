@@ -1,15 +1,22 @@
 """Runs the commands of a page as a person would at a prompt."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from _pytest.pytester import LineMatcher
+
+from tests.docs.pages import Block, patterns, status_of, write_files_of
+
+STRANGE = ("FLEET", "PYTEST_", "COLUMNS")  # variables that would change what commands say
 SECONDS = 60.0
 FLEETQ = [sys.executable, "-m", "fleetq_server.cli.main"]
 PLAIN = re.compile(r"fleetq [^|<>&;$`]*")
@@ -56,9 +63,10 @@ class Ran(NamedTuple):
 class Shell:
     """In a folder, with variables of its own; ends what it started beside itself."""
 
-    def __init__(self, prompt: Prompt, folder: Path, variables: dict[str, str]) -> None:
+    def __init__(self, prompt: Prompt, folder: Path) -> None:
         self._prompt = prompt
         self._folder = folder
+        variables = {k: v for k, v in os.environ.items() if not k.startswith(STRANGE)}
         self._variables = variables
         self._beside = ExitStack()
         (folder / ".bin").mkdir()
@@ -73,6 +81,22 @@ class Shell:
 
     def __exit__(self, *_: object) -> None:
         self._beside.close()
+
+    def follow(self, page: list[Block]) -> None:
+        """Does what the page shows, in its order."""
+        write_files_of(page, self._folder)
+        for block, following in pairwise([*page, Block("", "")]):
+            if block.language != "sh":
+                continue
+            printed = [line for words in block.text.splitlines() for line in self._told(words)]
+            if following.language == "text":
+                LineMatcher(printed).fnmatch_lines(patterns(following.text))
+
+    def _told(self, line: str) -> list[str]:
+        command, status = status_of(line)
+        ran = self.run(command)
+        assert ran.status == status, f"{line}\n{ran.printed}"
+        return ran.printed.splitlines()
 
     def run(self, line: str) -> Ran:
         if line.startswith("export "):

@@ -1,27 +1,22 @@
 """The pages on running and observing a fleet do what they show."""
 
-import os
-import socket
+import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from _pytest.pytester import LineMatcher
 
-from tests.docs.pages import Block, blocks, patterns, status_of, text_of, write_files
+from tests.docs.pages import Block, blocks, text_of, with_free_ports
 from tests.docs.shell import Prompt, Shell, prompt
 
-PAGES = ("monitoring.md", "configuration.md", "troubleshooting.md", "performance.md")
-SHOWN_ADDRESS = "127.0.0.1:7411"
-
-
-@pytest.fixture
-def address() -> str:
-    """Free on this machine, in place of the one that pages show."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{one.getsockname()[1]}"
+PAGES = (
+    "monitoring.md",
+    "configuration.md",
+    "troubleshooting.md",
+    "performance.md",
+    "security.md",
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,29 +25,13 @@ def fleetq() -> Iterator[Prompt]:
         yield one
 
 
-@pytest.fixture
-def shell(fleetq: Prompt, tmp_path: Path) -> Iterator[Shell]:
-    strange = ("FLEET", "PYTEST_", "COLUMNS")
-    variables = {k: v for k, v in os.environ.items() if not k.startswith(strange)}
-    with Shell(fleetq, tmp_path, variables) as one:
-        yield one
-
-
 @pytest.mark.pages
 @pytest.mark.parametrize("page", PAGES)
-def test_what_a_page_shows_is_so(page: str, shell: Shell, tmp_path: Path, address: str) -> None:
-    write_files(page, tmp_path)
-    for block, following in pairwise([*blocks(page), Block("", "")]):
-        if block.language != "sh":
-            continue
-        printed = []
-        for line in block.text.splitlines():
-            command, status = status_of(line.replace(SHOWN_ADDRESS, address))
-            ran = shell.run(command)
-            assert ran.status == status, f"{line}\n{ran.printed}"
-            printed += ran.printed.splitlines()
-        if following.language == "text":
-            LineMatcher(printed).fnmatch_lines(patterns(following.text))
+def test_what_a_page_shows_is_so(page: str, fleetq: Prompt, tmp_path: Path) -> None:
+    if "openssl " in text_of(page) and shutil.which("openssl") is None:
+        pytest.skip("the page shows openssl, which is not here")
+    with Shell(fleetq, tmp_path) as shell:
+        shell.follow(with_free_ports(page))
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy
 import pytest
-from scipy import stats
+import scipy
 
 from pytest_fleetq.perf.measure.pods import LOOK_SECONDS, Watch
 
@@ -41,7 +41,7 @@ def test_being_watched_costs_no_more_than_three_percent_of_throughput(cluster, c
             rates[watched] = rate_of(fleet, STEPS)
         ratios.append(rates[True] / rates[False])
     share = mean(watching.end() for watching in watches)
-    found = stats.bootstrap((numpy.log(ratios),), numpy.median, random_state=7)
+    found = scipy.stats.bootstrap((numpy.log(ratios),), numpy.median, random_state=7)
     low, high = numpy.exp(found.confidence_interval)
     cost, least, most = ((1 - ratio) / WATCHES for ratio in (median(ratios), high, low))
     with capsys.disabled():

@@ -17,6 +17,7 @@ from pytest_fleetq.verdict.records import Outcome
 ROOT = Path(__file__).parents[3]
 ASK = "tests.perf.budget.own_calls:ask"
 STALL_SECONDS = 1.0
+SLOW_SECONDS = 0.1
 
 
 def of(fleet, name: str) -> list[Call]:
@@ -24,25 +25,33 @@ def of(fleet, name: str) -> list[Call]:
     return sorted((call for call in calls if call.name == name), key=lambda call: call.start)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(120)
 def test_a_stall_of_a_second_shows_in_a_hundred_calls(serve, perf_budget, inject_failure) -> None:
-    """A hundred a second for six seconds, and for one of them the server stands still. A client
-    that waits for each answer before it asks again sees one slow call; a hundred were due."""
+    """A hundred a second for ten seconds, and for one of them the server stands still. A client
+    that waits for each answer before it asks again sees one slow call; a hundred were due, and
+    what each has left of that second makes a ramp from there to nothing."""
     fleet = serve()
     waiting = _ClosedLoop(fleet.pods[0])
-    with perf_budget.load(rate=100, duration=6, mix={ASK: 1}, max_lag=1.0) as load:
-        fleet.wait_until(lambda: len(of(fleet, "ask")) > 200, timeout=20)
-        stalled = time.monotonic()
+    with perf_budget.load(rate=100, duration=10, mix={ASK: 1}, max_lag=1.0) as load:
+        fleet.wait_until(lambda: len(of(fleet, "ask")) > 200, timeout=60)
         with inject_failure("pause", fleet.pods[0]):
+            stopped = time.monotonic()
             threading.Event().wait(STALL_SECONDS)
-        resumed = time.monotonic()
-    assert (load.result.calls, load.result.errors) == (600, 0)
-    due = [call for call in of(fleet, "ask") if stalled <= call.start < resumed - 0.1]
-    assert len(due) == pytest.approx(100 * (resumed - stalled - 0.1), abs=5)
-    waited = [call.end > resumed - 0.02 for call in due]
-    assert sum(waited) >= 0.95 * len(waited), "each waited for the end"
-    assert perf_budget.value("ask.p95") > 0.5 * STALL_SECONDS
-    assert waiting.slow() < 0.2 * len(due), "and this is what the waiting client saw of it"
+            resumed = time.monotonic()
+    assert (load.result.calls, load.result.errors) == (1000, 0)
+    waited = waiting.slow_calls()
+    calls = of(fleet, "ask")
+    ramp = [call for call in calls if stopped <= call.start < resumed]
+    stall = resumed - stopped
+    assert len(ramp) == pytest.approx(100 * stall, abs=2)
+    assert all(call.end > resumed - 0.001 for call in ramp), "each waited for the end"
+
+    # Where the machine adds to it, that client sees so too, or the driver knows that it was late.
+    seen = max(stall, sum(waited)) + load.result.lag_max
+    slow = sum(call.seconds > SLOW_SECONDS for call in calls)
+    assert 85 * stall <= slow <= 130 * seen
+    assert 0.85 * stall <= perf_budget.value("ask.p99") <= 1.3 * seen
+    assert len(waited) < 0.2 * slow, "and this is what the waiting client saw of it"
 
 
 class _ClosedLoop:
@@ -55,12 +64,13 @@ class _ClosedLoop:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def slow(self) -> int:
+    def slow_calls(self) -> list[float]:
+        """Seconds of each, once it has stopped."""
         self._stop.set()
         self._thread.join(20)
         self._connection.close()
         assert len(self._took) > 100
-        return sum(seconds > STALL_SECONDS / 2 for seconds in self._took)
+        return [seconds for seconds in self._took if seconds > SLOW_SECONDS]
 
     def _run(self) -> None:
         with self._connection.makefile() as answers:

@@ -4,9 +4,9 @@ from random import Random
 
 import numpy
 import pytest
+import scipy
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from pytest_fleetq.perf.histogram import RELATIVE_ERROR, Histogram
 
@@ -31,7 +31,9 @@ def test_percentiles_are_within_the_stated_error_of_exact_ones(
 def test_percentiles_of_many_latencies_are_within_the_stated_error(distribution: str) -> None:
     shape = {"lognorm": (1.5,), "pareto": (1.2,), "expon": ()}[distribution]
     # A number of which no share is whole, for there numpy rounds as its floats happen to fall.
-    drawn = getattr(stats, distribution).rvs(*shape, scale=0.003, size=199_999, random_state=7)
+    drawn = getattr(scipy.stats, distribution).rvs(
+        *shape, scale=0.003, size=199_999, random_state=7
+    )
     found = Histogram(drawn.tolist())
     for percent in (50, 90, 95, 99, 99.9, 99.99):
         exact = numpy.percentile(drawn, percent, method="inverted_cdf")

@@ -105,6 +105,7 @@ CHANGES = (
         more={"sql_statements_per_step": 1},
         seen_in="sql_statements_per_step",
     ),
+    Change("one more rpc per step", more={"rpcs_per_step": 1}, seen_in="rpcs_per_step"),
 )
 
 
@@ -131,7 +132,12 @@ def _pair(change: Change, one: Metrics, other: Metrics, rng: Random) -> Pair:
     return Pair(_results(base), _results(head, change))
 
 
-COUNTS = {"commits_per_step": 0.024, "fsyncs_per_step": 0.03, "sql_statements_per_step": 2.448}
+COUNTS = {
+    "commits_per_step": 0.024,
+    "fsyncs_per_step": 0.03,
+    "rpcs_per_step": 0.12,
+    "sql_statements_per_step": 2.448,
+}
 
 
 def _results(metrics: Metrics, change: Change = SAME) -> Results:

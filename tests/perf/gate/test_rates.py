@@ -47,7 +47,14 @@ def test_slowdowns_in_cpu_time_are_found(source: Source, percent: int, least: fl
 
 
 @SOURCES
-@pytest.mark.parametrize("what", ["one more fsync per commit", "one more SQL statement per step"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "one more fsync per commit",
+        "one more SQL statement per step",
+        "one more rpc per step",
+    ],
+)
 def test_more_of_what_is_counted_is_found_every_time(source: Source, what: str) -> None:
     found = rate(BY_NAME[what], 40, source, course=QUICK)
     assert found.share == 1

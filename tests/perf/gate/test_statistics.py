@@ -22,8 +22,7 @@ from pytest_fleetq.perf.statistics import (
     t_test_p,
 )
 
-scipy_stats = pytest.importorskip("scipy.stats")
-special = pytest.importorskip("scipy.special")
+scipy = pytest.importorskip("scipy")
 numpy = pytest.importorskip("numpy")
 
 SHIFTS = (0.0, 0.1, 0.3)
@@ -46,7 +45,7 @@ def scipys_ratio(first, second, axis):
 def test_p_is_that_of_scipys_exact_signed_rank_test(count: int, shift: float) -> None:
     pairs = noisy_pairs(count, shift, seed=count)
     logs = [math.log(second / first) for first, second in pairs]
-    theirs = scipy_stats.wilcoxon(logs, alternative="greater", method="exact").pvalue
+    theirs = scipy.stats.wilcoxon(logs, alternative="greater", method="exact").pvalue
     assert label_swap_p(pairs) == pytest.approx(float(theirs), rel=1e-9)
 
 
@@ -58,7 +57,7 @@ def test_p_is_the_share_of_swaps_that_look_at_least_as_bad(
     def badness(ways: Iterable[bool]) -> float:
         swapped = [p[::-1] if way else p for p, way in zip(pairs, ways, strict=True)]
         logs = [math.log(second) - math.log(first) for first, second in swapped]
-        ranks = scipy_stats.rankdata([abs(value) for value in logs])
+        ranks = scipy.stats.rankdata([abs(value) for value in logs])
         return float(sum(rank for rank, value in zip(ranks, logs, strict=True) if value > 0))
 
     every = [badness(ways) for ways in product((False, True), repeat=len(pairs))]
@@ -86,7 +85,7 @@ def test_without_a_difference_small_p_are_as_rare_as_they_say(count: int) -> Non
 @pytest.mark.parametrize("shift", SHIFTS)
 def test_the_bootstrap_interval_is_scipys(shift: float) -> None:
     pairs = noisy_pairs(21, shift, seed=3)
-    theirs = scipy_stats.bootstrap(
+    theirs = scipy.stats.bootstrap(
         list(zip(*pairs, strict=True)),
         scipys_ratio,
         paired=True,
@@ -138,7 +137,9 @@ def test_holm_rejects_what_stepping_down_by_definition_does(p: list[float], alph
     st.floats(0, 1),
 )
 def test_the_incomplete_beta_function_is_scipys(a: float, b: float, x: float) -> None:
-    assert incomplete_beta(a, b, x) == pytest.approx(float(special.betainc(a, b, x)), abs=1e-10)
+    assert incomplete_beta(a, b, x) == pytest.approx(
+        float(scipy.special.betainc(a, b, x)), abs=1e-10
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_the_incomplete_beta_function_is_scipys(a: float, b: float, x: float) ->
 def test_the_t_test_is_scipys(sizes: tuple[int, int], shift: float) -> None:
     rng = Random(7)
     one, other = ([rng.gauss(shift * i, 1) for _ in range(n)] for i, n in enumerate(sizes))
-    theirs = scipy_stats.ttest_ind(one, other).pvalue
+    theirs = scipy.stats.ttest_ind(one, other).pvalue
     assert t_test_p(one, other) == pytest.approx(float(theirs), rel=1e-9)
 
 
