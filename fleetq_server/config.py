@@ -26,6 +26,7 @@ from pydantic_settings import (
 
 from fleetq_server.errors import ConfigError
 from fleetq_server.exposure import exposures, half_tls
+from fleetq_server.redaction import shown
 
 PREFIX = "FLEET_Q_"
 DEFAULT_FILE = "fleetq.toml"
@@ -289,14 +290,6 @@ def load_settings(
         raise ConfigError(_explain(error, origins)) from None
     settings._sources, settings._warnings = origins, tuple(_strangers(environ))
     return settings
-
-
-def shown(name: str, value: object) -> object:
-    """A value as people may see it: without the password of a store URL."""
-    if name != "store":
-        return value
-    url = re.sub(r"(://[^/:@\s]*):\S*@", r"\1:***@", str(value))
-    return re.sub(r"((?:password|passfile|sslpassword)=)[^&\s]*", r"\1***", url)
 
 
 def allowed(name: str) -> str:

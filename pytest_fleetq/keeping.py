@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fleetq_server.config import shown
+from fleetq_server.redaction import shown
 from pytest_fleetq.cluster.errors import ClusterError
 from pytest_fleetq.cluster.fleet import Fleet
 from pytest_fleetq.cluster.pod import Pod

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fleetq_server.config import Settings, load_settings, shown
+from fleetq_server.config import Settings, load_settings
+from fleetq_server.redaction import shown
 
 WIDTH_OF_PIPE = 500
 WIDE = 130  # columns: with less, descriptions would squeeze the values

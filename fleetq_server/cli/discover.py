@@ -1,8 +1,9 @@
 """Finding a pod by the store all pods share."""
 
-from fleetq_server.config import load_settings, shown
+from fleetq_server.config import load_settings
 from fleetq_server.errors import NoPodReachable
 from fleetq_server.model import HolderStatus, HolderType
+from fleetq_server.redaction import shown
 from fleetq_server.store import open_reader
 
 ANSWERING = (HolderStatus.LIVE, HolderStatus.DRAINING)

@@ -8,8 +8,8 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from fleetq_server.config import shown
 from fleetq_server.errors import ConfigError
+from fleetq_server.redaction import shown
 from fleetq_server.store.base import Reader, Store
 from fleetq_server.store.sqlite import SqliteReader, SqliteStore, faultvfs
 

@@ -38,6 +38,7 @@ def _record_of_pod(pod: Pod) -> Record:
         "pod_id": pod.pod_id,
         "pid": pod.pid,
         "born": psutil.Process(pod.pid).create_time(),
+        "settings": pod.settings,
     }
 
 
@@ -79,6 +80,7 @@ class FoundPod(Pod):
         self.port = about["port"]
         self.pod_id = about["pod_id"]
         self.child = FoundChild(self.name, about["pid"], about["born"])
+        self.child.settings = about["settings"]
         self._child = self.child
 
     def about_its_end(self) -> str:

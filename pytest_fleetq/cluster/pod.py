@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,6 +80,11 @@ class Pod:
     def alive(self) -> bool:
         """Whether it runs; a paused one does."""
         return self._child is not None and not self._child.over
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """(FLEET-Q) Of its last start: those the verdict needs, None where they were wrong."""
+        return self._child.settings if self._child else {}
 
     @property
     def status(self) -> int | None:

@@ -25,6 +25,7 @@ class Child:
     def __init__(self, name: str, changed: threading.Condition) -> None:
         self.name = name
         self.pid: int | None = None
+        self.settings: Mapping[str, Any] = {}  # (FLEET-Q) those the verdict needs
         self.ready: Mapping[str, Any] | None = None
         self.status: int | None = None  # -n: signal n ended it
         self.error = ""  # why it could not be started
@@ -43,6 +44,7 @@ class Child:
         match said["event"]:
             case "forked":
                 self.pid = said["pid"]
+                self.settings = said.get("settings", {})
             case "ready":
                 self.ready = said
             case "exit":

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from fleetq_server.cli.main import main
 from fleetq_server.client import Client, Tls
-from fleetq_server.config import shown
 from fleetq_server.errors import ConfigError, FleetError
+from fleetq_server.redaction import shown
 from fleetq_server.rpc.security.tokens import Role
 from tests.cluster.fleet import Pods
 from tests.security.calls import BOUND, RPCS, answer, bearer, empty

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleetq_server.cli.config import config as config_command
-from fleetq_server.config import Settings, allowed, load_settings, shown
+from fleetq_server.config import Settings, allowed, load_settings
 from fleetq_server.errors import ConfigError
 from fleetq_server.exposure import is_loopback
+from fleetq_server.redaction import shown
 
 
 @pytest.fixture

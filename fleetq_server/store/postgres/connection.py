@@ -8,8 +8,8 @@ import psycopg
 from psycopg import errors
 from psycopg.types.numeric import Int8BinaryDumper
 
-from fleetq_server.config import shown
 from fleetq_server.errors import ConfigError, StoreRefused, StoreUnavailable
+from fleetq_server.redaction import shown
 from fleetq_server.store.relational.queries import load_migrations
 
 Conn = psycopg.Connection[tuple[Any, ...]]
