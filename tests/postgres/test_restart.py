@@ -3,12 +3,14 @@
 import threading
 from collections import Counter
 
+import psycopg
 import pytest
 
 from fleetq_server.errors import FleetError
-from fleetq_server.model import StepState
+from fleetq_server.model import NewStep, StepState
 from pytest_fleetq.postgres.server import Server
 from tests.cluster.fleet import Pods, until
+from tests.store.driver import Driver
 
 
 class Load:
@@ -80,3 +82,29 @@ def test_what_runs_during_a_restart_is_not_started_again(
     pods.client(*pods.all).wait(steps, timeout=60, strict=True)
     assert Counter(line["step"] for line in pods.told("started")) == Counter(steps)
     assert pods.events("pod_dead") == []
+
+
+def test_a_crash_of_the_server_takes_nothing_that_was_acknowledged(server: Server) -> None:
+    """Nor where the server is told to acknowledge before it writes, and to write seldom."""
+    with psycopg.connect(server.dsn, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET synchronous_commit = off")
+        connection.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
+    server.stop()
+    server.start()
+    before = Driver(server.dsn)
+    pod = before.join("pod")
+    before.lead(pod)
+    before.bury(NewStep("dead", idempotency_key="buried"), holder=pod)
+    steps = before.submit(*[NewStep("k", idempotency_key=f"{i}") for i in range(4)])
+    done, _held, returned = before.claim(pod, 3)
+    before.complete(done, result=b"r")
+    before.release(returned)
+    before.cancel(steps[-1])
+    acknowledged = before.recorded()
+    server.stop("immediate")
+    before.close()
+    server.start()
+    after = Driver(server.dsn)
+    assert after.recorded() == acknowledged
+    after.assert_sound()
+    after.close()

@@ -25,18 +25,18 @@ def claim(tx: PgTx, op: ClaimSteps) -> list[Claim]:
     known = tx.send("repeating_holder" if op.request_id else "claiming_holder", op.holder)
     due = tx.send("next_due")
     ready = _ask_ready(tx, op, tx.lanes.turn)
-    holder = holder_of(known.fetchall())
+    holder = holder_of(tx.rows(known))
     fence = fence_for(tx, op)
     if op.request_id is not None and (again := tx.run("claims_of_request", op.holder, fence)):
         return _claims(tx, again, fence)
     if op.expired:
         declare_dead(tx, op.expired)
         recover_some(tx, SWEEP_LIMIT)
-    next_due = due.fetchall()[0][0]
-    found = [row[0] for row in ready.fetchall()]
+    next_due = tx.rows(due)[0][0]
+    found = [row[0] for row in tx.rows(ready)]
     if op.expired or (next_due is not None and next_due <= tx.now):
         promote_due(tx)
-        found = [row[0] for row in _ask_ready(tx, op, tx.lanes.turn).fetchall()]
+        found = [row[0] for row in tx.rows(_ask_ready(tx, op, tx.lanes.turn))]
     lanes = _in_turns(tx, op, found)
     if not lanes or op.limit < 1:
         return []
@@ -51,7 +51,7 @@ def claim(tx: PgTx, op: ClaimSteps) -> list[Claim]:
 
 def ready_lanes(tx: PgTx, op: ClaimSteps) -> list[int]:
     """Lanes with PENDING steps that this claim may take, at most LANES_AT_ONCE."""
-    return _in_turns(tx, op, [row[0] for row in _ask_ready(tx, op, tx.lanes.turn).fetchall()])
+    return _in_turns(tx, op, [row[0] for row in tx.rows(_ask_ready(tx, op, tx.lanes.turn))])
 
 
 def _ask_ready(tx: PgTx, op: ClaimSteps, above: int) -> Answer:
@@ -64,7 +64,7 @@ def _in_turns(tx: PgTx, op: ClaimSteps, found: list[int]) -> list[int]:
     """Beyond LANES_AT_ONCE lanes, they are served in turns."""
     turn = tx.lanes.turn
     if turn and len(found) < LANES_AT_ONCE:
-        before = (row[0] for row in _ask_ready(tx, op, 0).fetchall())
+        before = (row[0] for row in tx.rows(_ask_ready(tx, op, 0)))
         found = [*found, *(lane for lane in before if lane <= turn)][:LANES_AT_ONCE]
     tx.lanes.turn = found[-1] if len(found) == LANES_AT_ONCE else 0
     return found

@@ -119,11 +119,14 @@ SELECT status, holder_id FROM holders WHERE key = $1 FOR SHARE;
 SELECT status, holder_id FROM holders WHERE key = $1 FOR NO KEY UPDATE;
 
 -- name: complete
+-- Whoever names steps has them looked up by id. Written state = 2, the planner prefers to walk
+-- through all that is claimed, and through all that was since the last vacuum: its statistics are
+-- mostly of a time when nothing was claimed. state::int keeps it from that index.
 UPDATE steps AS s SET
     state = 3, ending = 1, expires_at = NULL,
     finished_at = coalesce($1::float8, extract(epoch FROM clock_timestamp())::float8)
 FROM unnest(ids($2), ids($3)) AS d(id, fence)
-WHERE s.id = d.id AND s.fence = d.fence AND s.state = 2
+WHERE s.id = d.id AND s.fence = d.fence AND s.state::int = 2
 RETURNING s.id, s.fence, s.lane, s.holder;
 
 -- name: insert_result
@@ -134,7 +137,7 @@ SELECT i, d, j <> 0 FROM unnest($1::bigint[], $2::bytea[], $3::bigint[]) AS r(i,
 UPDATE steps SET
     state = CASE WHEN cancel THEN 5 ELSE 1 END, finished_at = CASE WHEN cancel THEN $1::float8 END,
     attempt = attempt - 1, ending = 3, expires_at = NULL
-WHERE id = ANY (ids($2)) AND fence = $3 AND state = 2
+WHERE id = ANY (ids($2)) AND fence = $3 AND state::int = 2
 RETURNING id, lane, state, holder;
 
 -- name: release_stranded
@@ -153,7 +156,7 @@ SELECT id, state, fence, ending, cancel::int FROM steps WHERE id = ANY (ids($1))
 -- name: claim_to_fail
 SELECT s.lane, s.attempt, s.failures, s.cancel, s.claimed_at, h.holder_id, b.retry
 FROM steps AS s JOIN bodies AS b ON b.step_id = s.id LEFT JOIN holders AS h ON h.key = s.holder
-WHERE s.id = $1 AND s.fence = $2 AND s.state = 2 FOR UPDATE OF s;
+WHERE s.id = $1 AND s.fence = $2 AND s.state::int = 2 FOR UPDATE OF s;
 
 -- name: end_failed_attempt
 UPDATE steps SET
@@ -231,7 +234,7 @@ RETURNING id, lane, state, holder;
 
 -- name: put_progress
 INSERT INTO progress (step_id, data)
-SELECT id, $3 FROM steps WHERE id = $1 AND fence = $2 AND state = 2
+SELECT id, $3 FROM steps WHERE id = $1 AND fence = $2 AND state::int = 2
 ON CONFLICT (step_id) DO UPDATE SET data = excluded.data;
 
 -- name: cancelling

@@ -155,8 +155,8 @@ class PostgresStore:
         hit("store.before_begin")
         conn = self._connected()
         grants: list[tuple[StandingClaim, ClaimSteps, list[Claim]]] = []
-        with conn.pipeline():
-            tx, begun = self._begin(conn, now)
+        with conn.pipeline() as pipeline:
+            tx, begun = self._begin(conn, pipeline, now)
             for op in ops:
                 tx.applied.answers.append(answer(RUN, tx, op))
                 hit("store.between_ops")
@@ -179,7 +179,9 @@ class PostgresStore:
             one.granted(claims)
         return tx.applied
 
-    def _begin(self, conn: Conn, now: float | None) -> tuple[PgTx, Callable[[], str]]:
+    def _begin(
+        self, conn: Conn, pipeline: psycopg.Pipeline, now: float | None
+    ) -> tuple[PgTx, Callable[[], str]]:
         """→ the transaction, and what waits for its number."""
         conn.execute("BEGIN")
         limits = (connection.LOCK_TIMEOUT, connection.IDLE_IN_TRANSACTION)
@@ -187,12 +189,12 @@ class PostgresStore:
 
         @cache
         def told() -> tuple[float, str]:
-            row = asked.fetchone()
-            assert row is not None
+            (row,) = tx.rows(asked)
             self._ahead = self._clock.now() - row[0]
             return row[0], row[1]
 
-        tx = PgTx(conn, self._lanes, self._rules, self._shard, lambda: told()[0])
+        given = (conn, self._lanes, self._rules, self._shard)
+        tx = PgTx(*given, lambda: told()[0], pipeline.sync)
         if now is not None:
             tx.now = now
         return tx, lambda: told()[1]
@@ -221,8 +223,8 @@ class PostgresStore:
         self._doubts.clear()
 
     def _release(self, conn: Conn, doubt: _Doubt) -> None:
-        with conn.pipeline():
-            tx, _ = self._begin(conn, None)
+        with conn.pipeline() as pipeline:
+            tx, _ = self._begin(conn, pipeline, None)
             stranded = (tx.now, json_ids(doubt.holders), json_ids(doubt.fences))
             account_released(tx, tx.run("release_stranded", *stranded))
             tx.finish()

@@ -30,14 +30,22 @@ Answer = psycopg.Cursor[tuple[Any, ...]]
 
 
 class PgTx(Tx):
-    __slots__ = ("_bodies", "_clock", "_conn", "_news", "_now", "_shard", "_steps")
+    __slots__ = ("_bodies", "_clock", "_conn", "_news", "_now", "_shard", "_steps", "_sync")
 
     def __init__(
-        self, conn: Conn, lanes: Lanes, rules: Rules, shard: int, clock: Callable[[], float]
+        self,
+        conn: Conn,
+        lanes: Lanes,
+        rules: Rules,
+        shard: int,
+        clock: Callable[[], float],
+        sync: Callable[[], None] = lambda: None,
     ) -> None:
-        """`clock` waits for the server's time, which was asked for; it is called once at most."""
+        """`clock` waits for the server's time, which was asked for; it is called once at most.
+        `sync` waits for all answers; needed where questions go through a pipeline."""
         super().__init__(lanes, rules)
         self._clock = clock
+        self._sync = sync
         self._now: float | None = None
         self._conn = conn
         self._shard = shard
@@ -65,7 +73,15 @@ class PgTx(Tx):
             self._news.append(values)
             return []
         sent = self.send(name, *values)
-        return [] if name in _SILENT else sent.fetchall()
+        return [] if name in _SILENT else self.rows(sent)
+
+    def rows(self, answer: Answer) -> list[Row]:
+        """Waits for an answer, and leaves the server in no doubt that it is our turn: one that
+        only flushed its answers takes us to be busy, and would never end the transaction of a pod
+        that stands still here."""
+        if answer.pgresult is None:
+            self._sync()
+        return answer.fetchall()
 
     def send(self, name: str, *values: Any) -> Answer:
         """Asks without waiting for the answer."""
