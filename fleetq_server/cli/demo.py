@@ -4,15 +4,16 @@ import asyncio
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.text import Text
 
 from fleetq_server.cli.demonstration.files import Collection, collect
-from fleetq_server.cli.demonstration.fleet import parallelism, run_fleet
+from fleetq_server.cli.demonstration.fleet import Run, parallelism, run_fleet
 from fleetq_server.cli.demonstration.screen import Screen, screen_for
 from fleetq_server.cli.demonstration.story import Story
 from fleetq_server.cli.demonstration.verdict import judge
@@ -20,6 +21,7 @@ from fleetq_server.cli.failure import NO, OK
 from fleetq_server.cli.options import Target, target_of
 from fleetq_server.cli.output import console, print_json
 from fleetq_server.cli.spawn import Pods
+from fleetq_server.client.tasks import this_task
 from fleetq_server.model import Audit
 from fleetq_server.store import open_reader
 
@@ -82,7 +84,7 @@ def _perform(found: Collection, count: int, screen: Screen) -> Story:
         )
         ready_seconds = time.monotonic() - begun
         ended = screen.begin("fleet hashes", files, "steps")
-        run = asyncio.run(run_fleet(pods, found.files, ended, screen.say))
+        run = _run(run_fleet(pods, found.files, ended, screen.say))
         pods.stop_all()
         checked = screen.begin("all checked", files, "files")
         problems = judge(found, run, _audit(store), checked)
@@ -99,6 +101,26 @@ def _audit(store: str) -> Audit:
 
 def _settings(files: int, pods: int) -> dict[str, str]:
     return {"max_parallelism": str(parallelism(files, pods)), "capacity_threshold": "1"}
+
+
+def _run(work: Coroutine[Any, Any, Run]) -> Run:
+    """On an event loop that takes the signals between its turns: an exception out of nowhere in
+    the middle of gRPC's own code has been seen to crash and to hang it."""
+    caught = [n for n in ENDING if signal.getsignal(n) is signal.default_int_handler]
+
+    async def main() -> Run:
+        loop, task = asyncio.get_running_loop(), this_task()
+        for number in caught:
+            loop.add_signal_handler(number, task.cancel)
+        return await work
+
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    finally:
+        for number in caught:  # the loop has left them at their defaults
+            signal.signal(number, signal.default_int_handler)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ MIGRATION_LOCK = 1718379880
 # so has written nothing, and its pod tries again.
 IDLE_IN_TRANSACTION = "2s"
 LOCK_TIMEOUT = "4s"
+TRANSACTION_TIMEOUT = "8s"  # from PostgreSQL 17; also for one that stopped between two questions
 
 # Another pod did the same at the same moment: the whole group again finds what that one did.
 CONTENTION = (errors.SerializationFailure, errors.DeadlockDetected, errors.UniqueViolation)

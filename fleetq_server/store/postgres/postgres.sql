@@ -5,7 +5,9 @@
 SELECT extract(epoch FROM clock_timestamp())::float8, pg_current_xact_id()::text,
        set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
        set_config('synchronous_commit', 'on', true), set_config('lock_timeout', $1, true),
-       set_config('idle_in_transaction_session_timeout', $2, true);
+       set_config('idle_in_transaction_session_timeout', $2, true),
+       CASE WHEN current_setting('server_version_num')::int >= 170000
+            THEN set_config('transaction_timeout', $3, true) END;
 
 -- name: secret
 SELECT value FROM secret;

@@ -184,7 +184,11 @@ class PostgresStore:
     ) -> tuple[PgTx, Callable[[], str]]:
         """→ the transaction, and what waits for its number."""
         conn.execute("BEGIN")
-        limits = (connection.LOCK_TIMEOUT, connection.IDLE_IN_TRANSACTION)
+        limits = (
+            connection.LOCK_TIMEOUT,
+            connection.IDLE_IN_TRANSACTION,
+            connection.TRANSACTION_TIMEOUT,
+        )
         asked = conn.execute(SQL["begin"], limits, binary=True)
 
         @cache

@@ -11,14 +11,17 @@ import struct
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 from pytest_fleetq.faults import proc
 from pytest_fleetq.faults.base import PodView
 from pytest_fleetq.faults.errors import FaultError, FaultUnavailable
+from pytest_fleetq.faults.waiting import until
 
 NAME = "faketime"
+LOADED_SECONDS = 2.0
 TRUE = "+0 x1"  # the rate stays as it was unless it is said
 
 _IN_OPEN = 0x20
@@ -93,8 +96,12 @@ class FalseClock:
 
 
 def _obeys(pod: PodView) -> bool:
+    if not (pod.directory / NAME).exists():
+        return False
     maps = proc.PROC / str(pod.pid) / "maps"
-    return "libfaketime" in maps.read_text() and (pod.directory / NAME).exists()
+    with suppress(FaultError):  # a program that has just been started may not have loaded it yet
+        until(lambda: "libfaketime" in maps.read_text(), "libfaketime is loaded", LOADED_SECONDS)
+    return "libfaketime" in maps.read_text()
 
 
 def _order(directory: Path, order: str) -> None:
