@@ -166,7 +166,7 @@ def test_what_a_pod_writes_searches_its_index_and_scans_no_big_table(
     session: Session, name: str
 ) -> None:
     with session.transaction(force_rollback=True):
-        session.execute(SQL["begin"], ("4s", "2s"))
+        session.execute(SQL["begin"], ("4s", "2s", "8s"))
         check(session, name, *WRITER[name])
 
 
