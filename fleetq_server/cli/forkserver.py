@@ -81,11 +81,12 @@ def _fork(request: dict[str, Any]) -> int:
     owner = os.getpid()
     pid = os.fork()
     if pid:
-        rules = {name: getattr(settings, name, None) for name in RULES}
-        _tell({"id": request["id"], "event": "forked", "pid": pid, "settings": rules})
         return pid
     status = 1
     try:
+        # By the pod itself: told by its parent, this could come after that it is ready.
+        rules = {name: getattr(settings, name, None) for name in RULES}
+        _tell({"id": request["id"], "event": "forked", "pid": os.getpid(), "settings": rules})
         _become_pod(request, owner)
         run(_sound(settings))
         status = 0

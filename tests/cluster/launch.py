@@ -80,25 +80,22 @@ class Command:
 class Fork:
     def __init__(self) -> None:
         self.pid = 0
-        # Of each event its own: a pod may be ready before its parent has told its pid.
-        self.heard: dict[str, queue.SimpleQueue[dict[str, Any]]] = {
-            event: queue.SimpleQueue() for event in ("forked", "ready")
-        }
+        self.lines: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._status: int | None = None
         self._ended = threading.Event()
 
     def ended(self, status: int) -> None:
         self._status = status
         self._ended.set()
-        self.heard["ready"].put({"event": "exit"})
+        self.lines.put({"event": "exit"})
 
     def await_pid(self) -> "Fork":
-        self.pid = self.heard["forked"].get(timeout=READY_WITHIN)["pid"]
+        self.pid = self.lines.get(timeout=READY_WITHIN)["pid"]
         return self
 
     def ready_line(self) -> dict[str, Any] | None:
         with contextlib.suppress(queue.Empty):
-            line = self.heard["ready"].get(timeout=READY_WITHIN)
+            line = self.lines.get(timeout=READY_WITHIN)
             return line if line["event"] == "ready" else None
         return None
 
@@ -147,7 +144,7 @@ class ForkServer:
             if line["event"] == "exit":
                 fork.ended(line["status"])
             else:
-                fork.heard[line["event"]].put(line)
+                fork.lines.put(line)
 
     def close(self) -> None:
         assert self._process.stdin is not None

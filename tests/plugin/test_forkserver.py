@@ -89,6 +89,17 @@ def test_each_pod_has_the_settings_of_its_own_environment_and_folder(
     assert "file fleetq.toml" in (tmp_path / "log").read_text()
 
 
+def test_a_pods_rules_are_told_with_its_pid_and_before_it_is_ready(server, tmp_path: Path) -> None:
+    forked, ready = ask(server, tmp_path, "--max-crashes", "7", FLEET_Q_CLAIM_INTERVAL_SECONDS="2")
+    assert (forked["event"], ready["event"]) == ("forked", "ready")
+    assert forked["pid"] == ready["pid"]
+    assert forked["settings"] == {
+        "claim_interval_seconds": 2.0,
+        "dead_pod_threshold_seconds": 5.0,
+        "max_crashes": 7,
+    }
+
+
 def test_an_argument_that_nobody_knows_is_told_in_the_log(server, tmp_path: Path) -> None:
     assert ask(server, tmp_path, "--no-such-thing")[-1]["status"] == 1
     assert "--no-such-thing" in (tmp_path / "log").read_text()

@@ -11,7 +11,7 @@ from fleetq_server.model import NewStep
 from fleetq_server.store.postgres import connection
 from fleetq_server.store.postgres.tx import SQL
 from tests.store.databases import fresh_database
-from tests.store.driver import START, Driver
+from tests.store.driver import BIG_TABLES, START, Driver
 
 ROWS = 3_000
 
@@ -65,19 +65,6 @@ READER = {
     "known": ((IDS,), ["steps_pkey"]),
     "read_events": ((1, 100, 50), ["events_pkey"]),
 }
-BIG_TABLES = frozenset(
-    [
-        "steps",
-        "bodies",
-        "results",
-        "progress",
-        "attempts",
-        "dead",
-        "idempotency",
-        "requests",
-        "events",
-    ]
-)
 # What was there when the planner's statistics were taken; they are always of yesterday.
 KNOWN = ("nothing", "an idle fleet", "a busy fleet")
 THE_REST = """

@@ -42,6 +42,11 @@ BACKENDS: Mapping[str, Callable[[Path], AbstractContextManager[str]]] = {
 }
 
 START = 1_000_000.0
+# Those that grow with what a fleet does, which no hot statement may walk through.
+BIG_TABLES = frozenset(
+    {"steps", "bodies", "results", "progress", "attempts"}
+    | {"dead", "idempotency", "requests", "events"}
+)
 EVERYTHING = DeadFilter()
 
 T = TypeVar("T")

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from fleetq_server.model import NewStep
 from fleetq_server.store.sqlite.connection import connect
 from fleetq_server.store.sqlite.tx import SQL
-from tests.store.driver import START, Driver
+from tests.store.driver import BIG_TABLES, START, Driver
 
 ROWS = 3_000
 
@@ -50,19 +50,6 @@ PLANS = {
     "read_step": ((1,), ["INTEGER PRIMARY KEY (rowid=?)"]),
     "ended": ((IDS,), ["INTEGER PRIMARY KEY (rowid=?)"]),
 }
-BIG_TABLES = frozenset(
-    [
-        "steps",
-        "bodies",
-        "results",
-        "progress",
-        "attempts",
-        "dead",
-        "idempotency",
-        "requests",
-        "events",
-    ]
-)
 ALIASES = frozenset("sbrpd")
 
 
@@ -128,6 +115,15 @@ def test_the_check_would_notice_a_scan(db: apsw.Connection) -> None:
     assert _scans_big_table(scan[0])
 
 
+def _watched(directory: Path, watch: Callable[[apsw.Connection], None]) -> Driver:
+    """Of a new store, whose connection is shown to `watch` as it opens."""
+    apsw.connection_hooks.append(watch)
+    try:
+        return Driver(f"sqlite:///{directory / 'fleet.db'}")
+    finally:
+        apsw.connection_hooks.remove(watch)
+
+
 def test_a_claim_does_the_same_work_however_much_is_finished_or_scheduled(tmp_path: Path) -> None:
     """Counted in SQLite's own steps, not in seconds."""
     work = Counter[str]()
@@ -139,11 +135,7 @@ def test_a_claim_does_the_same_work_however_much_is_finished_or_scheduled(tmp_pa
     def count(db: apsw.Connection) -> None:
         db.set_progress_handler(one_step, 1)
 
-    apsw.connection_hooks.append(count)
-    try:
-        driver = Driver(f"sqlite:///{tmp_path / 'fleet.db'}")
-    finally:
-        apsw.connection_hooks.remove(count)
+    driver = _watched(tmp_path, count)
     pod = driver.join("pod")
 
     def cost_of_a_claim() -> int:
@@ -170,11 +162,7 @@ def test_no_statement_is_prepared_anew_each_time_it_runs(tmp_path: Path) -> None
     def listen(connection: apsw.Connection) -> None:
         connection.trace_v2(apsw.SQLITE_TRACE_PROFILE, ran)
 
-    apsw.connection_hooks.append(listen)
-    try:
-        driver = Driver(f"sqlite:///{tmp_path / 'fleet.db'}")
-    finally:
-        apsw.connection_hooks.remove(listen)
+    driver = _watched(tmp_path, listen)
     pod = driver.join("pod")
     for limit in range(1, 6):
         driver.submit(*[NewStep("k1")] * 9)

@@ -49,6 +49,8 @@ def test_events_come_while_they_happen(start: Start) -> None:
     fleet = start(2)
     steps = {int(step) for step in fleet.client.submit("work", [{"n": n} for n in range(20)])}
     fleet.wait_until(lambda: about(fleet, "completed") == steps, WITHIN)
+    rules = {"dead_pod_threshold_seconds": 0.5, "claim_interval_seconds": 0.1, "max_crashes": 3}
+    assert [pod.settings for pod in fleet.pods] == [rules, rules]
     verdict = judged(fleet)
     assert verdict.verdict is Verdict.PASS, verdict.describe()
     history = History.load(fleet.history.path)
