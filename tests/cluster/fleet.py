@@ -7,6 +7,7 @@ and says on timeout what was seen instead.
 import fcntl
 import json
 import os
+import re
 import signal
 import time
 from collections import Counter
@@ -95,8 +96,17 @@ class Pod:
 
     def exit_status(self, within: float = SEEN_WITHIN) -> int:
         status = self.process.wait(within)
-        assert status is not None, f"pod still runs after {within:g} s:\n{self.tail()}"
+        assert status is not None, (
+            f"pod still runs after {within:g} s ({self.states()}):\n{self.tail()}"
+        )
         return status
+
+    def states(self) -> str:
+        """Of its threads, and which locks of files it holds or awaits."""
+        stats = [one.read_text() for one in Path(f"/proc/{self.pid}/task").glob("*/stat")]
+        threads = [re.sub(r"^.*\((.*)\) (\S) .*$", r"\1 \2", stat.strip()) for stat in stats]
+        locks = Path("/proc/locks").read_text().splitlines()
+        return "; ".join([*threads, *(line for line in locks if f" {self.pid} " in line)])
 
     def await_nothing_left(self) -> None:
         until(lambda: not self.relatives(), f"nothing is left of pod {self.pid}")

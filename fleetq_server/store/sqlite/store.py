@@ -145,7 +145,7 @@ class SqliteStore:
         if not wanted:
             return False
         tx = SqliteTx(self._db, self._lanes, self._rules, self._clock.now() if now is None else now)
-        due = tx.run("next_due")[0][0]
+        due = self.next_due()
         if due is not None and due <= tx.now:
             return True
         return any(op.expired or claiming.ready_lanes(tx, op) for op in wanted)
