@@ -4,7 +4,9 @@ python ci/check.py                 all of them
 python ci/check.py lint types      some of them, by name
 python ci/check.py tests -- -k dlq what follows -- goes to pytest
 
-`pages` are the tests that run every example of the docs, `tests` all others but the slow ones.
+`pages` are the tests that run every example of the docs, `commands` those that run whole commands
+(fleetq demo, bench, gate, pytest itself) or install environments, `tests` all others but the slow
+ones: what plain `pytest` runs.
 """
 
 import argparse
@@ -71,7 +73,11 @@ CHECKS: dict[str, Callable[[], None]] = {
     "generated": generated,
     "wheel": wheel,
 }
-TESTS = {"pages": ["-m", "pages and not slow"], "tests": []}
+TESTS = {
+    "pages": ["-m", "pages and not slow"],
+    "commands": ["-m", "commands and not slow"],
+    "tests": [],
+}
 NAMES = [*CHECKS, *TESTS]
 
 

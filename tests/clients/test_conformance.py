@@ -14,6 +14,8 @@ from tests.clients import node
 from tests.cluster.fleet import Pods
 from tests.cluster.launch import ROOT, environment
 
+pytestmark = pytest.mark.commands
+
 HERE = Path(__file__).parent
 FLEETQ = [sys.executable, "-m", "fleetq_server.cli.main"]
 NODE = ["node", str(node.EXAMPLE / "worker.js")]

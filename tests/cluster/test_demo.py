@@ -24,6 +24,8 @@ from fleetq_server.model import Audit, Cause, Counts, Event, StepId, StepState
 from tests.cluster.fleet import until
 from tests.cluster.launch import ROOT
 
+pytestmark = pytest.mark.commands
+
 DEMO = (sys.executable, "-m", "fleetq_server.cli.main", "demo")
 ENDS_WITHIN = 60.0
 

@@ -7,6 +7,8 @@ import pytest
 from pytest_fleetq.options import OPTIONS, SCOPES, Option
 from tests.plugin.conftest import ROOT, Run
 
+pytestmark = pytest.mark.commands
+
 NOTHING = "def test_it(): pass"
 
 

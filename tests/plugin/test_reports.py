@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.plugin.conftest import Run
+
+pytestmark = pytest.mark.commands
 
 FAILING = """
 def test_it(cluster):

@@ -11,6 +11,8 @@ import pytest
 
 from tests.plugin.conftest import ROOT, Run
 
+pytestmark = pytest.mark.commands
+
 NEMESIS = """
 def test_it(cluster, inject_failure):
     fleet = cluster(3, handlers="my_handlers")

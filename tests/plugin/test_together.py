@@ -10,6 +10,8 @@ from pytest_fleetq.cluster.identity import identity
 from pytest_fleetq.cluster.request import Request, make_request
 from tests.plugin.conftest import Run
 
+pytestmark = pytest.mark.commands
+
 TWO = """
 import pytest
 

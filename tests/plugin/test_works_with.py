@@ -14,6 +14,8 @@ from packaging.requirements import Requirement
 
 from tests.plugin.conftest import ROOT, Run
 
+pytestmark = pytest.mark.commands
+
 SUITE = """
 import asyncio
 import pytest

@@ -13,6 +13,8 @@ import pytest
 from pytest_fleetq.suites.errors import NoSuites
 from pytest_fleetq.suites.found import FILES, find_suites
 
+pytestmark = pytest.mark.commands
+
 MIXED = """
 import pytest
 

@@ -78,6 +78,7 @@ def is_reached(line: dict[str, Any]) -> bool:
     return bool(measured >= bound if sign == "≥" else measured <= bound)
 
 
+@pytest.mark.commands
 @pytest.mark.parametrize("name", SMALL)
 def test_a_benchmark_reports_figures_beside_the_raw_limit_and_loses_no_step(
     name: str, tmp_path: Path

@@ -16,6 +16,8 @@ from pytest_fleetq.perf import baselines, fingerprint
 from pytest_fleetq.perf.bench.command import KNOWN, STANDARD, exit_code, names_of
 from pytest_fleetq.perf.results import Results
 
+pytestmark = pytest.mark.commands
+
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "scripts" / "benchmark_performance.py"
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -12,6 +12,8 @@ from fleetq_server.bench.profiled import stack_of
 from fleetq_server.bench.profiling import find_spy
 from fleetq_server.cli.main import main
 
+pytestmark = pytest.mark.commands
+
 STACKS = {
     ("MainThread", "serve", "parse"): 30,
     ("MainThread", "serve", "answer"): 50,

@@ -7,6 +7,8 @@ import pytest
 from pytest_fleetq.report.measurements import Measurements
 from tests.plugin.conftest import Run
 
+pytestmark = pytest.mark.commands
+
 BUSY = """
 import pytest
 

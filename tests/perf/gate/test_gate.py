@@ -7,6 +7,8 @@ import pytest
 
 from tests.perf.gate.repository import PYTHON, Repository, gate
 
+pytestmark = pytest.mark.commands
+
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:

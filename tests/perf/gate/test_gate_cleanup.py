@@ -11,6 +11,8 @@ import pytest
 
 from tests.perf.gate.repository import PYTHON, Repository, command_of, gate
 
+pytestmark = pytest.mark.commands
+
 WAIT_SECONDS = 30.0
 
 # A process and its child, in a session of its own, which both hold the FIFO open while they live.

@@ -8,6 +8,8 @@ import pytest
 
 from tests.perf.gate.repository import Repository, command_of, gate
 
+pytestmark = pytest.mark.commands
+
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:

@@ -4,8 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from pytest_fleetq.perf import baselines, fingerprint
 from pytest_fleetq.perf.results import Benchmark, Results
+
+pytestmark = pytest.mark.commands
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "ci" / "step_cost.py"

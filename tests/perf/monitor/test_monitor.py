@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.commands
+
 COMMAND = [sys.executable, "-m", "fleetq_server.cli.main", "monitor"]
 HANDLERS = "integration_handlers"
 TESTS = Path(__file__).parents[2]

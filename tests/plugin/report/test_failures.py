@@ -10,6 +10,8 @@ import pytest
 from pytest_fleetq.report.bundle import Bundle
 from tests.plugin.conftest import Run
 
+pytestmark = pytest.mark.commands
+
 BROKEN = """
 def test_it(cluster, inject_failure):
     fleet = cluster(2, handlers="my_handlers")

@@ -4,6 +4,8 @@ import pytest
 
 from tests.plugin.conftest import Run
 
+pytestmark = pytest.mark.commands
+
 SOURCE = """
 def test_stopped(cluster):
     fleet = cluster(1, handlers="my_handlers")
