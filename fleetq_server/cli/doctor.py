@@ -2,20 +2,24 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import click
 from rich.text import Text
 
-from fleetq_server.cli.diagnosis.check import Check, Level, problem
+from fleetq_server.cli.diagnosis import server
+from fleetq_server.cli.diagnosis.check import Check, Level, check_scan, problem
 from fleetq_server.cli.diagnosis.database import KEEP, check_contents, check_facts, check_space
-from fleetq_server.cli.diagnosis.fleet import check_fleet, look
+from fleetq_server.cli.diagnosis.fleet import check_fleet, look, look_without_files
+from fleetq_server.cli.diagnosis.server import check_server
 from fleetq_server.cli.failure import NO, OK, UNREACHABLE
 from fleetq_server.cli.options import Target, target_of
 from fleetq_server.cli.output import console, print_json
 from fleetq_server.config import load_settings
-from fleetq_server.errors import StoreUnavailable
-from fleetq_server.store import sqlite_path
+from fleetq_server.errors import StoreRefused, StoreUnavailable
+from fleetq_server.redaction import shown
+from fleetq_server.store import examine_postgres, is_postgres, sqlite_path
 from fleetq_server.store.sqlite.examine import SqliteExaminer
 from fleetq_server.store.sqlite.presence import SqlitePresence
 
@@ -34,20 +38,45 @@ def doctor(ctx: click.Context, target: Target, store: str | None, as_json: bool)
     allowed), 1 if there is one, 3 if the store cannot be opened.
     """
     settings = load_settings({"store": store or target.store})
-    path = sqlite_path(settings.store)
-    try:
-        checks = _examine(path, settings.dead_pod_threshold_seconds)
-        code = NO if any(check.level is Level.PROBLEM for check in checks) else OK
-    except StoreUnavailable as error:
-        advice = f"if a fleet wrote it, {KEEP}" if path.is_file() else "name a store with --store"
-        checks = [problem("store", str(error), advice)]
+    url, threshold = settings.store, settings.dead_pod_threshold_seconds
+    checks = _server(url, threshold) if is_postgres(url) else _file(sqlite_path(url), threshold)
+    if [check.name for check in checks] == ["store"]:
         code = UNREACHABLE
+    else:
+        code = NO if any(check.level is Level.PROBLEM for check in checks) else OK
     if as_json or target.as_json:
         documents = [check.document() for check in checks]
-        print_json({"ok": code == OK, "store": settings.store, "checks": documents})
+        print_json({"ok": code == OK, "store": shown("store", url), "checks": documents})
     else:
         _show(checks)
     ctx.exit(code)
+
+
+def _server(url: str, threshold: float) -> list[Check]:
+    try:
+        with closing(examine_postgres(url)) as store:
+            facts = store.health()
+            checks = list(check_server(facts, store.newest_schema()))
+            if not _is_of_this_version(checks):
+                return checks
+            checks.append(check_scan(store, server.KEEP))
+            now = float(facts["now"])  # heartbeats carry the server's time
+            return [*checks, *check_fleet(look_without_files(store), now, threshold)]
+    except (StoreUnavailable, StoreRefused) as error:
+        return [problem("store", str(error), "see that the server runs and lets this host in")]
+
+
+def _file(path: Path, threshold: float) -> list[Check]:
+    try:
+        return _examine(path, threshold)
+    except StoreUnavailable as error:
+        advice = f"if a fleet wrote it, {KEEP}" if path.is_file() else "name a store with --store"
+        return [problem("store", str(error), advice)]
+
+
+def _is_of_this_version(checks: Sequence[Check]) -> bool:
+    """Whether the queries, which are made for this version's tables, can be asked."""
+    return all(check.level is Level.OK for check in checks if check.name == "schema")
 
 
 def _examine(path: Path, threshold: float) -> list[Check]:
@@ -63,8 +92,8 @@ def _examine(path: Path, threshold: float) -> list[Check]:
 
 def _all_checks(store: SqliteExaminer, threshold: float) -> list[Check]:
     checks = [check_space(store.path), *check_facts(store.health(), store.newest_schema())]
-    if any(check.name == "schema" and check.level is not Level.OK for check in checks):
-        return checks  # the queries are made for this version's tables
+    if not _is_of_this_version(checks):
+        return checks
     checks += check_contents(store)
     folder = Path(f"{store.path}.fleet")
     presence = SqlitePresence(store.path) if folder.is_dir() else None

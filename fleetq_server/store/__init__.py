@@ -5,13 +5,16 @@ from importlib import import_module
 from pathlib import Path
 from random import Random
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from fleetq_server.errors import ConfigError
 from fleetq_server.redaction import shown
 from fleetq_server.store.base import Reader, Store
 from fleetq_server.store.sqlite import SqliteReader, SqliteStore, faultvfs
+
+if TYPE_CHECKING:
+    from fleetq_server.store.postgres.examine import PostgresExaminer
 
 Opener = Callable[..., Store]
 
@@ -47,10 +50,10 @@ def is_postgres(url: str) -> bool:
     return url.partition(":")[0] in ("postgresql", "postgres")
 
 
-def _postgres() -> ModuleType:
+def _postgres(module: str = "") -> ModuleType:
     """The driver is an extra."""
     try:
-        return import_module("fleetq_server.store.postgres")
+        return import_module(f"fleetq_server.store.postgres{module}")
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"a postgresql:// store needs {error.name}: pip install 'pytest-fleetq[postgres]'"
@@ -91,6 +94,17 @@ def open_store(
             f"store {shown('store', url)!r}: unknown scheme {scheme!r}; known: {known}"
         )
     return opener(url, rng=rng, max_crashes=max_crashes, **more)
+
+
+def examine_postgres(url: str) -> "PostgresExaminer":
+    """
+    Raises:
+        ConfigError: the URL is malformed, or there is no fleet in that database.
+        StoreRefused: the server does not let one in, or is too old.
+        StoreUnavailable: it cannot be reached.
+    """
+    examiner: PostgresExaminer = _postgres(".examine").PostgresExaminer(url)
+    return examiner
 
 
 def open_reader(url: str) -> Reader:

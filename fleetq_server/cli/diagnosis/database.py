@@ -1,11 +1,19 @@
 """Checks of the file, the library that reads it, and what lies around it."""
 
 import shutil
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from fleetq_server.cli.diagnosis.check import Check, ok, problem, size, warning
-from fleetq_server.errors import StoreUnavailable
+from fleetq_server.cli.diagnosis.check import (
+    Check,
+    Facts,
+    check_scan,
+    check_schema,
+    ok,
+    problem,
+    readable,
+    size,
+    warning,
+)
 from fleetq_server.store.sqlite.connection import NETWORK_FILE_SYSTEMS
 from fleetq_server.store.sqlite.examine import SqliteExaminer
 
@@ -14,8 +22,6 @@ LITTLE_SPACE = 512 * 1024**2
 NO_SPACE = 32 * 1024**2
 IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 KEEP = "stop all pods, keep a copy of the store and its -wal file, and report this"
-
-Facts = Mapping[str, str | int | float | bool]
 
 
 def check_facts(facts: Facts, newest_schema: int) -> list[Check]:
@@ -26,7 +32,7 @@ def check_facts(facts: Facts, newest_schema: int) -> list[Check]:
         _journal(facts),
         _durability(facts),
         _wal(facts),
-        _schema(int(facts["schema_version"]), newest_schema),
+        check_schema(int(facts["schema_version"]), newest_schema),
     ]
 
 
@@ -42,8 +48,8 @@ def check_space(path: Path) -> Check:
 
 def check_contents(store: SqliteExaminer) -> list[Check]:
     return [
-        _readable("structure", lambda: _structure(store)),
-        _readable("contents", lambda: _contents(store)),
+        readable("structure", lambda: _structure(store), KEEP),
+        check_scan(store, KEEP),
     ]
 
 
@@ -97,38 +103,8 @@ def _wal(facts: Facts) -> Check:
     return warning("WAL", f"{finding}: nobody empties it", advice)
 
 
-def _schema(have: int, newest: int) -> Check:
-    if have == 0:
-        return problem(
-            "schema", "none: no pod has ever used this file", "name the store of a fleet"
-        )
-    if have > newest:
-        finding = f"version {have}, but this installation knows only {newest}"
-        return problem("schema", finding, "install a newer pytest-fleetq")
-    if have < newest:
-        finding = f"version {have}; this installation writes {newest}"
-        return warning("schema", finding, "the next pod to start brings it up to date")
-    return ok("schema", f"version {have}")
-
-
-def _readable(name: str, check: Callable[[], Check]) -> Check:
-    try:
-        return check()
-    except StoreUnavailable as error:
-        return problem(name, str(error.__cause__ or error), KEEP)
-
-
 def _structure(store: SqliteExaminer) -> Check:
     damage = store.damage()
     if damage:
         return problem("structure", "; ".join(damage), KEEP)
     return ok("structure", "SQLite finds no damage")
-
-
-def _contents(store: SqliteExaminer) -> Check:
-    audit = store.audit()
-    if audit.problems:
-        return problem("contents", "; ".join(audit.problems), KEEP)
-    return ok(
-        "contents", f"counters and scan agree on {audit.scanned.submitted:,} steps, no orphans"
-    )

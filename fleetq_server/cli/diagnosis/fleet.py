@@ -4,11 +4,15 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fleetq_server.cli.diagnosis.check import Check, ok, warning
 from fleetq_server.model import Holder, HolderStatus, HolderType, Leadership
 from fleetq_server.store.base import Reader
 from fleetq_server.store.peers import Presence
+
+if TYPE_CHECKING:
+    from fleetq_server.store.postgres.examine import PostgresExaminer
 
 RUNNING = frozenset({HolderStatus.LIVE, HolderStatus.DRAINING})
 LOOK_AGAIN = "the fleet sees to it within seconds; look again"
@@ -24,7 +28,7 @@ class Fleet:
     holders: Sequence[Holder]
     leadership: Leadership
     lost: frozenset[str]  # registered as running, without a process
-    left_behind: tuple[Path, ...]  # files of holders that are no more
+    left_behind: tuple[Path, ...] | None = None  # files of holders that are no more, where any are
 
     @property
     def running(self) -> list[Holder]:
@@ -54,13 +58,20 @@ def look(store: Reader, presence: Presence | None, folder: Path, now: float) -> 
     return Fleet(holders, store.leadership(), lost, left_behind)
 
 
+def look_without_files(store: "PostgresExaminer") -> Fleet:
+    holders = store.holders(include_ended=True)
+    pods = [h.holder_id for h in holders if h.status in RUNNING and h.type is HolderType.POD]
+    return Fleet(holders, store.leadership(), store.without_life(frozenset(pods)))
+
+
 def check_fleet(fleet: Fleet, now: float, threshold: float) -> Iterator[Check]:
     """`threshold`: seconds of silence after which a holder is taken for dead."""
     yield _pods(fleet)
     yield _leader(fleet)
     yield _heartbeats(fleet, now, threshold)
     yield _clock(fleet, now)
-    yield _left_behind(fleet)
+    if fleet.left_behind is not None:
+        yield _left_behind(fleet.left_behind)
 
 
 def _pods(fleet: Fleet) -> Check:
@@ -101,11 +112,11 @@ def _clock(fleet: Fleet, now: float) -> Check:
     return warning("clock", finding, "steps due at a time start late by as much")
 
 
-def _left_behind(fleet: Fleet) -> Check:
-    if not fleet.left_behind:
+def _left_behind(files: Sequence[Path]) -> Check:
+    if not files:
         return ok("left behind", "no files of dead processes")
-    finding = f"{len(fleet.left_behind)} files of dead processes"
-    advice = f"harmless; they may be deleted: {fleet.left_behind[0].parent}"
+    finding = f"{len(files)} files of dead processes"
+    advice = f"harmless; they may be deleted: {files[0].parent}"
     return warning("left behind", finding, advice)
 
 

@@ -132,7 +132,7 @@ def pending(conn: Conn) -> list[tuple[int, str]]:
     """
     migrations = load_migrations("postgres")
     have, newest = schema(conn), migrations[-1][0]
-    if have > newest and not _compatible(conn, newest):
+    if have > newest and not compatible(conn, newest):
         raise StoreRefused(
             f"the store has schema {have}, this version knows {newest}: "
             "install a newer pytest-fleetq"
@@ -140,7 +140,7 @@ def pending(conn: Conn) -> list[tuple[int, str]]:
     return [(number, script) for number, script in migrations if number > have]
 
 
-def _compatible(conn: Conn, newest: int) -> bool:
+def compatible(conn: Conn, newest: int) -> bool:
     """Each migration records the oldest schema whose code can still work with what it leaves."""
     row = conn.execute("SELECT max(serves) FROM schema_migrations").fetchone()
     return row is not None and row[0] is not None and row[0] <= newest

@@ -287,5 +287,11 @@ class Life:
             on_death()
 
 
+def lives(conn: Conn, holder_ids: Collection[str]) -> set[str]:
+    """Those of these holders whose lock is held at this moment."""
+    present = {row[0] for row in conn.execute(_LOOK).fetchall()}
+    return {holder_id for holder_id in holder_ids if _key(holder_id) in present}
+
+
 def _key(holder_id: str) -> int:
     return int.from_bytes(bytes.fromhex(holder_id[:16]), "big", signed=True)
