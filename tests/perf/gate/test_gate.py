@@ -57,11 +57,19 @@ def test_2_wrong_usage_says_what_is_wrong(repository: Repository, tmp_path: Path
     assert "Missing argument" in gate(repository, command=()).err
 
 
-def test_3_noise_is_inconclusive(repository: Repository) -> None:
-    repository.commit(METRICS="{'jobs_per_sec': random.choice([1, 9])}\nimport random")
-    work = repository.directory / "work.py"
-    lines = work.read_text().splitlines()
-    work.write_text("\n".join(reversed(lines)))  # the import first
+NOISY = """
+from pathlib import Path
+runs = Path({runs!r})
+with runs.open("a") as file:
+    file.write(".")
+METRICS = {{"jobs_per_sec": (1, 9)[len(runs.read_text()) % 2]}}
+"""
+
+
+def test_3_noise_is_inconclusive(repository: Repository, tmp_path: Path) -> None:
+    """Every other run is nine times as fast, and the seed decides of which side it is."""
+    with (repository.directory / "work.py").open("a") as work:
+        work.write(NOISY.format(runs=str(tmp_path / "runs")))
     base = repository.commit_all()
     ended = gate(repository, "--base", base, "--pairs", "8")
     assert ended.code == 3, ended.err
