@@ -1,5 +1,6 @@
 """The gRPC server of one pod."""
 
+import asyncio
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
@@ -57,6 +58,9 @@ OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.max_connection_age_grace_ms", 60_000),
 )
 
+# gRPC's core (1.78) crashes now and then when told to stop while a connection is being made: three
+# in a thousand pods that were stopped as soon as they were ready, none of 784 with this.
+SETTLE_SECONDS = 0.03
 FLUSH_SECONDS = 0.1  # for answers that are on their way out
 
 _SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -125,6 +129,7 @@ class RpcServer:
         if server is not None:
             # The server's own grace waits for idle connections too, whose other end may be asleep.
             await self._guard.close(grace)
+            await asyncio.sleep(SETTLE_SECONDS)
             await server.stop(FLUSH_SECONDS)
 
     async def wait_closed(self) -> None:

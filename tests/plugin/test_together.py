@@ -139,7 +139,8 @@ def is_zombie(pid):
     return open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] == "Z"
 
 def test_a_pod_that_ends_is_told(cluster):
-    fleet = cluster(1, command=["sh", "-c", "echo goodbye; exec sleep 1000"], name="other")
+    command = ["sh", "-c", "echo goodbye; exec sleep 1000"]
+    fleet = cluster(1, command=command, ready="log:goodbye", name="other")
     os.kill(fleet.pods[0].pid, signal.SIGKILL)
     fleet.wait_until(lambda: False)
 """
