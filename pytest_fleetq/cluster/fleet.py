@@ -1,6 +1,7 @@
 """A cluster while it runs."""
 
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -72,6 +73,7 @@ class Fleet:
         self._pods: list[Pod] = []
         self._made = 0
         self._clients: list[Client] = []
+        self._making_clients = threading.RLock()  # each needs a name of its own
         self._current: RecordedClient | None = None
         self._stack = ExitStack()
         self.history = self._stack.enter_context(Recorder(self.directory / HISTORY, run=run))
@@ -199,16 +201,19 @@ class Fleet:
             raise ClusterError(
                 "fleet.client is for FLEET-Q pods; to your own there is fleet.channel()"
             )
-        if self._current is None or self._current.addresses != self._fronts():
-            self._current = self.client_of(*self._pods)
-        return self._current
+        with self._making_clients:
+            if self._current is None or self._current.addresses != self._fronts():
+                self._current = self.client_of(*self._pods)
+            return self._current
 
     def client_of(self, *pods: Pod) -> RecordedClient:
         """A client that knows only these pods."""
-        name, addresses = f"client-{len(self._clients) + 1}", [pod.front for pod in pods]
-        client = RecordedClient(addresses, self.history, name, self._session.loop)
-        self._clients.append(client)
-        return client
+        addresses = [pod.front for pod in pods]
+        with self._making_clients:
+            name = f"client-{len(self._clients) + 1}"
+            client = RecordedClient(addresses, self.history, name, self._session.loop)
+            self._clients.append(client)
+            return client
 
     def channel(self, pod: Pod | None = None) -> "grpc.Channel":
         """A gRPC channel to a pod, the first one unless given, for stubs of your own services."""
