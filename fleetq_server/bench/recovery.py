@@ -92,9 +92,7 @@ def lines(
         ),
         Line(
             f"{what}: growth of those left", "MB", [one.growth for one in times],
-            # Handlers that are all at work take what they take, so many of them may take more.
-            target=None if case.held == MANY else at_most(200),
-            summary=max, metric=f"{name}_memory_growth_mb",
+            target=at_most(200), summary=max, metric=f"{name}_memory_growth_mb",
         ),
     ]  # fmt: skip
 

@@ -39,11 +39,13 @@ def doctor(ctx: click.Context, target: Target, store: str | None, as_json: bool)
     """
     settings = load_settings({"store": store or target.store})
     url, threshold = settings.store, settings.dead_pod_threshold_seconds
-    checks = _server(url, threshold) if is_postgres(url) else _file(sqlite_path(url), threshold)
-    if [check.name for check in checks] == ["store"]:
-        code = UNREACHABLE
-    else:
+    path = None if is_postgres(url) else sqlite_path(url)
+    try:
+        checks = _server(url, threshold) if path is None else _file(path, threshold)
         code = NO if any(check.level is Level.PROBLEM for check in checks) else OK
+    except (StoreUnavailable, StoreRefused) as error:
+        checks = [problem("store", str(error), _advice(path))]
+        code = UNREACHABLE
     if as_json or target.as_json:
         documents = [check.document() for check in checks]
         print_json({"ok": code == OK, "store": shown("store", url), "checks": documents})
@@ -53,25 +55,14 @@ def doctor(ctx: click.Context, target: Target, store: str | None, as_json: bool)
 
 
 def _server(url: str, threshold: float) -> list[Check]:
-    try:
-        with closing(examine_postgres(url)) as store:
-            facts = store.health()
-            checks = list(check_server(facts, store.newest_schema()))
-            if not _is_of_this_version(checks):
-                return checks
-            checks.append(check_scan(store, server.KEEP))
-            now = float(facts["now"])  # heartbeats carry the server's time
-            return [*checks, *check_fleet(look_without_files(store), now, threshold)]
-    except (StoreUnavailable, StoreRefused) as error:
-        return [problem("store", str(error), "see that the server runs and lets this host in")]
-
-
-def _file(path: Path, threshold: float) -> list[Check]:
-    try:
-        return _examine(path, threshold)
-    except StoreUnavailable as error:
-        advice = f"if a fleet wrote it, {KEEP}" if path.is_file() else "name a store with --store"
-        return [problem("store", str(error), advice)]
+    with closing(examine_postgres(url)) as store:
+        facts = store.health()
+        checks = list(check_server(facts, store.newest_schema()))
+        if not _is_of_this_version(checks):
+            return checks
+        checks.append(check_scan(store, server.KEEP))
+        now = float(facts["now"])  # heartbeats carry the server's time
+        return [*checks, *check_fleet(look_without_files(store), now, threshold)]
 
 
 def _is_of_this_version(checks: Sequence[Check]) -> bool:
@@ -79,7 +70,13 @@ def _is_of_this_version(checks: Sequence[Check]) -> bool:
     return all(check.level is Level.OK for check in checks if check.name == "schema")
 
 
-def _examine(path: Path, threshold: float) -> list[Check]:
+def _advice(path: Path | None) -> str:
+    if path is None:
+        return "see that the server runs and lets this host in"
+    return f"if a fleet wrote it, {KEEP}" if path.is_file() else "name a store with --store"
+
+
+def _file(path: Path, threshold: float) -> list[Check]:
     while True:
         store = SqliteExaminer(path)
         try:

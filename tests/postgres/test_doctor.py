@@ -103,9 +103,9 @@ def test_of_a_newer_schema_it_is_told_whether_this_version_works(
 ) -> None:
     open_store(url).close()
     settle(url, f"INSERT INTO schema_migrations (number, serves) VALUES (99, {serves})")
-    code, checks = examine(url)
-    assert checks["schema"]["level"] == level
-    assert code == 1 or not_ok(checks) == {"schema": "warning"}
+    _, checks = examine(url)
+    del checks["durability"]  # the server of the tests syncs nothing
+    assert not_ok(checks) == {"schema": level}
     assert "contents" not in checks
 
 

@@ -26,6 +26,7 @@ from fleetq_server.model import (
     NewStep,
     Progress,
     Result,
+    StepId,
     Submitted,
 )
 from fleetq_server.store import base
@@ -216,21 +217,22 @@ def look(
 
 
 def comparable(answers: list[object], same_numbers: bool) -> list[object]:
+    """Without fences: those of a repeatable claim come from a secret that each store has of its
+    own. Numbers that were given anew, where they need not be the same, as their distance from the
+    first of their answer."""
     return [
-        [_comparable(one, same_numbers) for one in answer]
+        [_comparable(one, None if same_numbers else answer[0]) for one in answer]
         if isinstance(answer, list)
-        else _comparable(answer, same_numbers)
+        else _comparable(answer, None if same_numbers else answer)
         for answer in answers
     ]
 
 
-def _comparable(one: object, same_numbers: bool) -> object:
-    """Without fences: those of a repeatable claim come from a secret that each store has of its
-    own. And without numbers that were given anew, where they need not be the same."""
+def _comparable(one: object, first: object) -> object:
     if isinstance(one, Claim):
         return one._replace(fence=Fence(0))
-    if not same_numbers and isinstance(one, Submitted):
-        return one.deduplicated
-    if not same_numbers and type(one) is int:
-        return int  # a holder's key
+    if isinstance(one, Submitted) and isinstance(first, Submitted):
+        return one._replace(step_id=StepId(one.step_id - first.step_id))
+    if type(one) is int and type(first) is int:
+        return one - first  # a holder's key
     return one

@@ -11,7 +11,6 @@ import struct
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -99,9 +98,11 @@ def _obeys(pod: PodView) -> bool:
     if not (pod.directory / NAME).exists():
         return False
     maps = proc.PROC / str(pod.pid) / "maps"
-    with suppress(FaultError):  # a program that has just been started may not have loaded it yet
+    try:  # a program that has just been started may not have loaded it yet
         until(lambda: "libfaketime" in maps.read_text(), "libfaketime is loaded", LOADED_SECONDS)
-    return "libfaketime" in maps.read_text()
+    except FaultError:
+        return False
+    return True
 
 
 def _order(directory: Path, order: str) -> None:
