@@ -89,6 +89,7 @@ def test_a_second_signal_ends_the_pod_at_once(pods: Pods, number: int) -> None:
 
 def test_a_pod_drains_when_the_fleet_asks_it_to(pods: Pods) -> None:
     asked = pods.start(heartbeat_interval_seconds=0.2)
+    assert pods.leader() is asked
     other = pods.start(heartbeat_interval_seconds=0.2)
     client = pods.client(other)
     client.drain(asked.id)
@@ -103,6 +104,7 @@ def test_a_draining_leader_hands_over(pods: Pods) -> None:
     first = pods.start()
     step = pods.client(first).submit_one("hold", pods.payload())
     pods.await_told("started", step)
+    assert pods.leader() is first
     second = pods.start()
     first.ask_to_end()
     await_draining(first)
