@@ -81,6 +81,9 @@ class Executor:
         self._resting: list[asyncio.Future[None]] = []
         self._progress: dict[StepId, Progress] = {}
         self._drained = False
+        # Whether all that came last ended at once: such handlers take no slot, and as many again
+        # may be claimed before they have run. What is too many after all is given back.
+        self._swift = False
         # Written by the writer thread and by the event loop respectively, each only by one.
         self._granted = 0
         self._ended = 0
@@ -88,22 +91,31 @@ class Executor:
     # --- claiming: called in the writer thread ---
 
     def wanted(self) -> ClaimSteps | None:
-        free = self.capacity - (self._granted - self._ended)
+        free = self._free()
         if self._key is None or free <= 0:
             return None
         limit = min(free, CLAIM_AT_MOST)
         return ClaimSteps(self._key, limit, self._kinds, self._queues, expired=self._expired())
 
+    def _free(self) -> int:
+        if self._swift:  # the next ones are claimed while these run
+            return self.capacity if self._held <= self.capacity else 0
+        return self.capacity - self._held
+
     def granted(self, claims: list[Claim]) -> None:
         self._granted += len(claims)
-        if self.running < self.capacity:
+        if self._free() > 0:
             self._writer.nudge()  # one transaction may be too small for all that is ready
 
     # --- on the event loop ---
 
     @property
-    def running(self) -> int:
+    def _held(self) -> int:
         return self._granted - self._ended
+
+    @property
+    def running(self) -> int:
+        return min(self._held, self.capacity)  # what is more has not begun
 
     def start(self, key: HolderKey) -> None:
         """Claims as this holder from now on."""
@@ -165,6 +177,11 @@ class Executor:
         while self._ready:
             self._settle(_release(self._ready.popleft()))
 
+    def _release_excess(self) -> None:
+        """What was claimed ahead of handlers that turned out to wait."""
+        while self._ready and len(self._ready) + len(self._running) > self.capacity:
+            self._settle(_release(self._ready.pop()))
+
     def _stop(self, context: Context, slot: "asyncio.Task[None]", why: Stop) -> None:
         context.stop(why)
         if self._handlers[context.kind].mode is Mode.LOOP:
@@ -176,6 +193,8 @@ class Executor:
         if self._drained:
             return  # granted by a store that hung; they are given back as the pod leaves
         self._ready.extend(claims)
+        if self._running:
+            self._release_excess()
         self._wake_slot()
 
     def _wake_slot(self) -> None:
@@ -226,9 +245,12 @@ class Executor:
         if self._lease_lost():
             self._release_unstarted()
         done: list[Completion] = []
+        begun = None
         try:
-            return self._run_until_one_waits(turn_ends, done)
+            begun = self._run_until_one_waits(turn_ends, done)
+            return begun
         finally:
+            self._swift = begun is None and not self._ready and not self._running
             self._ended += len(done)
             self._outcomes.add_completions(done)
 
@@ -266,6 +288,7 @@ class Executor:
     ) -> _Outcome:
         attempt = claim.step_id, claim.fence
         self._running[attempt] = context, slot
+        self._release_excess()
         try:
             return _completion(claim, await waiting)
         except (KeyboardInterrupt, GeneratorExit):

@@ -9,7 +9,7 @@ An operation checks before it writes: a refusal (a FleetError) concerns that ope
 while a failure of the store itself rolls the whole group back and is raised as StoreUnavailable.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -302,8 +302,12 @@ class Store(Protocol):
         ops: Sequence[Op],
         standing: Sequence["StandingClaim"] = (),
         now: float | None = None,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> Applied:
         """Runs all ops in one transaction, then lets each standing claim take what is ready.
+
+        Calls `meanwhile` when this thread comes to wait, for its turn or for the disk: what it
+        wakes has the interpreter to itself then. Not called if that never comes.
 
         Raises StoreUnavailable when nothing of it was written, or when that is not known.
         """

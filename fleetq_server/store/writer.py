@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from fleetq_server.clock import Clock
@@ -65,6 +66,10 @@ class GroupWriter:
         self._on_commit = on_commit
         self._ring = ring
         self._entries: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        # How many entries were queued and taken; each changed by one thread only.
+        self._posted = 0
+        self._taken = 0
+        self._untold: Callable[[], None] | None = None
         self._waiting = 0  # weight queued; changed on the event loop only
         self._standing: tuple[StandingClaim, ...] = ()
         self._beater: Beater | None = None
@@ -130,6 +135,7 @@ class GroupWriter:
         if not internal and self._waiting and self._waiting + weight > self._max_waiting:
             raise Overloaded(f"{self._waiting} steps wait to be written", 0.1)
         self._waiting += weight
+        self._posted += 1
         self._entries.put(_Entry(ops, weight, done, failed))
 
     def stand(self, claim: StandingClaim) -> None:
@@ -170,6 +176,7 @@ class GroupWriter:
             while True:
                 if entry is not None:
                     entries.append(entry)
+                    self._taken += 1
                     weight += entry.weight
                 if weight >= GROUP_WEIGHT:
                     break
@@ -197,16 +204,20 @@ class GroupWriter:
             ops.extend(entry.ops)
         standing = self._standing
         if not ops and not self._claimable(standing):
+            self._speak()
             if entries:
                 self._tell(self._settle, entries, Applied(), [])
             return
         try:
-            applied = self._store.apply(ops, standing)
+            applied = self._store.apply(ops, standing, meanwhile=self._speak)
         except StoreUnavailable as error:
+            self._speak()
             log.warning("store unavailable", cause=str(error.__cause__ or error))
             self._fail(entries, error)
             time.sleep(RETRY_BEAT_SECONDS)  # nothing else could be done in this thread
             return
+        finally:
+            self._speak()
         if beats and beater is not None and isinstance(applied.answers[0], BeatReply):
             beater.answered(applied.answers[0], sent_at)
         self._after(entries, applied, applied.answers[beats:])
@@ -228,7 +239,9 @@ class GroupWriter:
         self._next_due = applied.next_due
         if applied.left_ready:
             self.nudge()  # what a full batch left over may still be for this pod
-        self._tell(self._settle, entries, applied, answers)
+        self._untold = partial(self._tell, self._settle, entries, applied, answers)
+        if not applied.grants or self._posted == self._taken:
+            self._speak()
         if applied.left_ready or sooner:
             self._ring()
         if self.leading:
@@ -236,6 +249,14 @@ class GroupWriter:
                 self._store.maintain()
             except StoreUnavailable as error:
                 log.warning("checkpoint failed", cause=str(error.__cause__ or error))
+
+    def _speak(self) -> None:
+        """Tells what the last transaction brought. If it granted claims and the next one is at
+        hand, their handlers and its statements would only be in each other's way: they run while
+        that one is being synced, when this thread leaves them the interpreter."""
+        untold, self._untold = self._untold, None
+        if untold is not None:
+            untold()
 
     def _fail(self, entries: list[_Entry], error: FleetError) -> None:
         self._tell(self._settle_failed, entries, error)

@@ -45,7 +45,7 @@ class CutAtCommit(Relay):
     armed = False
 
     def forth(self, data: bytes) -> bool:
-        cut = self.armed and b"COMMIT" in data
+        cut = self.armed and b"commit" in data.lower()
         self.armed = self.armed and not cut
         return not cut
 

@@ -18,8 +18,11 @@ ROWS = 3_000
 IDS = json.dumps([1, 2, 3])
 # Statement, values, the indexes it must use.
 WRITER = {
-    "pick": ((IDS, 100, 7, 2), ["steps_ready", "steps_pkey", "bodies_pkey"]),
-    "ready_lanes": ((0, ["k1", "k2"], ["q1"], 64), ["steps_ready"]),
+    "pick": (
+        (["k1", "k2"], ["q1"], 100, 7, 0, 64, 2),
+        ["steps_ready", "steps_pkey", "bodies_pkey"],
+    ),
+    "is_ready": ((["k1", "k2"], ["q1"]), ["steps_ready"]),
     "any_ready": ((), ["steps_ready"]),
     "claim": ((7, 1, START, IDS), ["steps_pkey"]),
     "claims_of_request": ((1, 7), ["steps_held", "bodies_pkey"]),
@@ -153,7 +156,7 @@ def test_what_a_pod_writes_searches_its_index_and_scans_no_big_table(
     session: Session, name: str
 ) -> None:
     with session.transaction(force_rollback=True):
-        session.execute(SQL["begin"], ("4s", "2s", "8s"))
+        session.execute(SQL["settings"], ("4s", "2s", "8s", True))
         check(session, name, *WRITER[name])
 
 

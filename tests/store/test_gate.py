@@ -4,15 +4,19 @@ import fcntl
 import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
 from fleetq_server import failpoints
 from fleetq_server.model import NewStep
+from fleetq_server.store.base import Submit
+from fleetq_server.store.sqlite import SqliteStore
 from fleetq_server.store.sqlite.gate import Gate
 from tests.store.children import CONTEXT, PATIENCE, Say, child
 from tests.store.driver import Driver
@@ -100,6 +104,34 @@ def test_a_process_that_dies_while_waiting_lets_the_others_in(url: str, tmp_path
             victim.kill()
         assert survivor.hear()
     gate.close()
+
+
+def test_a_store_says_when_it_waits_for_its_turn_or_for_the_disk(url: str, tmp_path: Path) -> None:
+    driver = Driver(url)
+    driver.submit(NewStep("a"))
+    assert isinstance(driver.store, SqliteStore)
+    database = driver.store._db
+    said: list[bool] = []
+    waiting = Event()
+
+    def meanwhile() -> None:
+        said.append(database.in_transaction)
+        waiting.set()
+
+    submit = [Submit([NewStep("a")])]
+    driver.store.apply(submit, meanwhile=meanwhile)
+    assert said == [True], "all that is left is to commit"
+    said.clear()
+    waiting.clear()
+    gate = Gate(tmp_path / "fleet.db")
+    with ThreadPoolExecutor(1) as other:
+        with gate:
+            turn = other.submit(driver.store.apply, submit, meanwhile=meanwhile)
+            assert waiting.wait(PATIENCE), "it says so while the gate is held"
+        turn.result(PATIENCE)
+    assert said == [False, True]
+    gate.close()
+    driver.close()
 
 
 def wait_until_taken(path: Path) -> None:

@@ -27,9 +27,10 @@ class CountingStore(SqliteStore):
         ops: Sequence[Op],
         standing: Sequence[StandingClaim] = (),
         now: float | None = None,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> Applied:
         self.groups.append([type(op) for op in ops])
-        return super().apply(ops, standing, now)
+        return super().apply(ops, standing, now, meanwhile)
 
 
 class Bench:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,52 @@ async def test_outcomes_and_the_next_claims_share_a_transaction(bench: Bench) ->
     executor.start(bench.key)
     await bench.ended(*steps)
     assert len(bench.store.groups) <= 2 + 100 / 10 + 3
+    await end(executor)
+
+
+async def test_while_handlers_never_wait_as_many_again_are_claimed_ahead(bench: Bench) -> None:
+    most = 0
+
+    @handler("quick")
+    async def quick(ctx: Context) -> None:
+        nonlocal most
+        deadline = time.monotonic() + 10
+        while ctx.step_id == str(steps[10]) and most < 20 and time.monotonic() < deadline:
+            time.sleep(0.001)
+            most = bench.reader.stats().totals.claimed
+
+    executor = bench.executor(quick, capacity=10)
+    steps = await bench.submit(*[NewStep("quick")] * 40)
+    executor.start(bench.key)
+    await bench.ended(*steps)
+    assert most == 20
+    await end(executor)
+
+
+async def test_what_was_claimed_ahead_of_handlers_that_wait_is_given_back(bench: Bench) -> None:
+    """At most `capacity` run, and what cannot run here is others' again, its attempt unspent."""
+    work = Work()
+
+    @handler("quick")
+    async def quick(ctx: Context) -> None: ...
+
+    executor = bench.executor(work.handler, quick, capacity=10)
+    steps = await bench.submit(*[NewStep("quick")] * 200, *[NewStep("work")] * 40)
+    executor.start(bench.key)
+    for _ in range(10):
+        await work.began.acquire()
+    async with asyncio.timeout(10):
+        while bench.reader.stats().totals.claimed > 10:
+            await asyncio.sleep(0.002)
+    assert executor.running == 10
+    waiting = [step for step in map(bench.step, steps[200:]) if step.state is StepState.PENDING]
+    assert {step.attempt for step in waiting} == {0}
+    assert len(waiting) == 30
+    work.go_on.set()
+    ended = await bench.ended(*steps)
+    assert {step.state for step in ended} == {StepState.COMPLETED}
+    assert {step.attempt for step in ended} == {1}
+    assert work.most == 10
     await end(executor)
 
 

@@ -6,15 +6,15 @@ import math
 import os
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from fleetq_server import failpoints
 from fleetq_server.errors import Draining, InternalError, NotFound, Overloaded, StoreUnavailable
-from fleetq_server.model import BeatReply, NewStep
-from fleetq_server.store.base import Beat, Drain, Submit
+from fleetq_server.model import BeatReply, Claim, NewStep
+from fleetq_server.store.base import Beat, ClaimSteps, Drain, Op, Submit
 from tests.unit.pieces import Bench
 
 STEP = NewStep("wash")
@@ -55,6 +55,70 @@ async def test_what_waits_is_written_together(bench: Bench) -> None:
     await asyncio.gather(first, *calls)
     assert len(bench.store.groups) <= 4
     assert sum(len(group) for group in bench.store.groups) == 22
+
+
+class ClaimsOnce:
+    """Claims one step. Before the writer can tell of it, the next entry is at hand."""
+
+    def __init__(self, bench: Bench, ops: Sequence[Op] | None) -> None:
+        self.heard: list[str] = []
+        self.all = asyncio.Event()
+        self._bench = bench
+        self._ops = ops
+        self._loop = asyncio.get_running_loop()
+        self._posted = threading.Event()
+        self._claimed = False
+
+    def wanted(self) -> ClaimSteps | None:
+        return None if self._claimed else ClaimSteps(self._bench.key, 1)
+
+    def granted(self, claims: list[Claim]) -> None:
+        self._claimed = True
+        if self._ops is not None:
+            self._loop.call_soon_threadsafe(self._post, self._ops)
+            assert self._posted.wait(10)
+
+    def _post(self, ops: Sequence[Op]) -> None:
+        self._bench.writer.post(ops, lambda _: self._end("answered"), lambda _: self._end("failed"))
+        self._posted.set()
+
+    def deliver(self, claims: list[Claim]) -> None:
+        transactions = len(self._bench.store.groups)
+        self.heard.append(f"delivered in transaction {transactions - self._before}")
+        if self._ops is None:
+            self.all.set()
+
+    def _end(self, how: str) -> None:
+        self.heard.append(how)
+        self.all.set()
+
+    async def go(self) -> list[str]:
+        self._before = len(self._bench.store.groups)
+        self._bench.writer.stand(self)
+        await self._bench.submit(STEP)
+        async with asyncio.timeout(10):
+            await self.all.wait()
+        return self.heard
+
+
+async def test_claims_are_heard_of_at_once_if_nothing_else_is_to_be_written(bench: Bench) -> None:
+    assert await ClaimsOnce(bench, None).go() == ["delivered in transaction 1"]
+
+
+async def test_claims_are_heard_of_while_the_next_transaction_is_synced(bench: Bench) -> None:
+    """Handlers need the interpreter, which this thread does not while it waits for the disk."""
+    heard = await ClaimsOnce(bench, [Submit((STEP,))]).go()
+    assert heard == ["delivered in transaction 2", "answered"]
+
+
+async def test_claims_are_heard_of_though_the_next_transaction_fails(bench: Bench) -> None:
+    failpoints.arm("store.before_begin=raise@2")
+    heard = await ClaimsOnce(bench, [Submit((STEP,))]).go()
+    assert heard == ["delivered in transaction 2", "failed"]
+
+
+async def test_claims_are_heard_of_though_the_next_entry_writes_nothing(bench: Bench) -> None:
+    assert await ClaimsOnce(bench, []).go() == ["delivered in transaction 1", "answered"]
 
 
 async def test_a_refused_operation_leaves_its_group_alone(bench: Bench) -> None:

@@ -1,10 +1,12 @@
-"""The claim: the hottest transaction of a fleet. Four questions to the server, in two waits."""
+"""The claim: the hottest transaction of a fleet. Four questions to the server, in one wait."""
 
 import json
+from operator import itemgetter
 
 from fleetq_server.model import NO_METADATA, Claim, Fence, StepId
 from fleetq_server.store.base import ClaimSteps
-from fleetq_server.store.postgres.tx import Answer, PgTx
+from fleetq_server.store.postgres.tx import PgTx
+from fleetq_server.store.postgres.wire import Answer
 from fleetq_server.store.relational.claiming import (
     CLAIM_BYTES,
     LANES_AT_ONCE,
@@ -18,29 +20,27 @@ from fleetq_server.store.relational.recovering import declare_dead, recover_some
 from fleetq_server.store.relational.submitting import promote_due
 from fleetq_server.store.relational.tx import Row, json_ids
 
-ANY_CRASHES = 2**31
+ANY_CRASHES = 2**31 - 1
+
+_crashes = itemgetter(10)  # column of `pick`
 
 
 def claim(tx: PgTx, op: ClaimSteps) -> list[Claim]:
     known = tx.send("repeating_holder" if op.request_id else "claiming_holder", op.holder)
     due = tx.send("next_due")
-    ready = _ask_ready(tx, op, tx.lanes.turn)
-    holder = holder_of(tx.rows(known))
     fence = fence_for(tx, op)
+    picked = _pick(tx, op, fence)
+    holder = holder_of(tx.rows(known))
     if op.request_id is not None and (again := tx.run("claims_of_request", op.holder, fence)):
         return _claims(tx, again, fence)
     if op.expired:
         declare_dead(tx, op.expired)
         recover_some(tx, SWEEP_LIMIT)
     next_due = tx.rows(due)[0][0]
-    found = [row[0] for row in tx.rows(ready)]
     if op.expired or (next_due is not None and next_due <= tx.now):
         promote_due(tx)
-        found = [row[0] for row in tx.rows(_ask_ready(tx, op, tx.lanes.turn))]
-    lanes = _in_turns(tx, op, found)
-    if not lanes or op.limit < 1:
-        return []
-    rows = _picked(tx, op, lanes, fence)
+        picked = _pick(tx, op, fence)
+    rows = _sound(tx, op, fence, tx.rows(picked))
     claims = _claims(tx, rows, fence, as_of_now=True)
     if claims:
         ids = json_ids(claim.step_id for claim in claims)
@@ -49,39 +49,33 @@ def claim(tx: PgTx, op: ClaimSteps) -> list[Claim]:
     return claims
 
 
-def ready_lanes(tx: PgTx, op: ClaimSteps) -> list[int]:
-    """Lanes with PENDING steps that this claim may take, at most LANES_AT_ONCE."""
-    return _in_turns(tx, op, [row[0] for row in tx.rows(_ask_ready(tx, op, tx.lanes.turn))])
+def names(op: ClaimSteps) -> tuple[list[str] | None, list[str] | None]:
+    """What `is_ready` and `pick` look for."""
+    return (
+        None if op.kinds is None else list(op.kinds),
+        None if op.queues is None else list(op.queues),
+    )
 
 
-def _ask_ready(tx: PgTx, op: ClaimSteps, above: int) -> Answer:
-    kinds = None if op.kinds is None else list(op.kinds)
-    queues = None if op.queues is None else list(op.queues)
-    return tx.send("ready_lanes", above, kinds, queues, LANES_AT_ONCE)
+def _pick(
+    tx: PgTx, op: ClaimSteps, fence: Fence, limit: int | None = None, crashes: int = ANY_CRASHES
+) -> Answer:
+    """Asks for steps to claim, of at most LANES_AT_ONCE lanes: if there are more, they are served
+    in turns."""
+    room = max(0, op.limit if limit is None else limit)
+    return tx.send("pick", *names(op), room, fence, tx.lanes.turn, LANES_AT_ONCE, crashes)
 
 
-def _in_turns(tx: PgTx, op: ClaimSteps, found: list[int]) -> list[int]:
-    """Beyond LANES_AT_ONCE lanes, they are served in turns."""
-    turn = tx.lanes.turn
-    if turn and len(found) < LANES_AT_ONCE:
-        before = (row[0] for row in tx.rows(_ask_ready(tx, op, 0)))
-        found = [*found, *(lane for lane in before if lane <= turn)][:LANES_AT_ONCE]
-    tx.lanes.turn = found[-1] if len(found) == LANES_AT_ONCE else 0
-    return found
-
-
-def _picked(tx: PgTx, op: ClaimSteps, lanes: list[int], fence: Fence) -> list[Row]:
-    rows = tx.run("pick", json_ids(lanes), op.limit, fence, ANY_CRASHES)
+def _sound(tx: PgTx, op: ClaimSteps, fence: Fence, rows: list[Row]) -> list[Row]:
     limit = doubt(tx)
-    doubtful = [row for row in rows if row[-1] >= limit]
-    if not doubtful:
-        return rows
-    # A step whose next crash is its last is poison, or was beside it each time. So a holder has no
-    # more than one of them at once: an innocent one then proves itself.
-    held = tx.run("holds_doubtful", op.holder, limit)[0][0]
-    first = [] if held else doubtful[:1]
-    room = op.limit - len(first)
-    return [*first, *(tx.run("pick", json_ids(lanes), room, fence, limit) if room else ())]
+    if doubtful := [row for row in rows if _crashes(row) >= limit]:
+        # A step whose next crash is its last is poison, or was beside it each time. So a holder
+        # has no more than one of them at once: an innocent one then proves itself.
+        held = tx.run("holds_doubtful", op.holder, limit)[0][0]
+        first = [] if held else doubtful[:1]
+        rows = [*first, *tx.rows(_pick(tx, op, fence, op.limit - len(first), limit))]
+    tx.lanes.turn = (rows[-1][-1] or 0) if rows else 0
+    return rows
 
 
 def _claims(tx: PgTx, rows: list[Row], fence: Fence, *, as_of_now: bool = False) -> list[Claim]:
@@ -89,7 +83,7 @@ def _claims(tx: PgTx, rows: list[Row], fence: Fence, *, as_of_now: bool = False)
     claims: list[Claim] = []
     size = 0
     for step_id, lane, attempt, priority, timeout, created_at, claimed_at, payload, *rest in rows:
-        metadata, key, _ = rest
+        metadata, key = rest[:2]
         size += len(payload)
         if size > CLAIM_BYTES and claims:
             break

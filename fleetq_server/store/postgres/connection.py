@@ -22,7 +22,7 @@ MIGRATION_LOCK = 1718379880
 # so has written nothing, and its pod tries again.
 IDLE_IN_TRANSACTION = "2s"
 LOCK_TIMEOUT = "4s"
-TRANSACTION_TIMEOUT = "8s"  # from PostgreSQL 17; also for one that stopped between two questions
+TRANSACTION_TIMEOUT = "8s"  # from PostgreSQL 17; also for one that stopped halfway through sending
 
 # Another pod did the same at the same moment: the whole group again finds what that one did.
 CONTENTION = (errors.SerializationFailure, errors.DeadlockDetected, errors.UniqueViolation)
@@ -104,6 +104,11 @@ def pooled(conn: Conn) -> bool:
     pooler makes up the process number it announces."""
     answer = conn.execute("SELECT pg_backend_pid()").fetchone()
     return answer is None or answer[0] != conn.info.backend_pid
+
+
+def lent(conn: Conn) -> bool:
+    """What connect() found out about that: each transaction may be in another session."""
+    return conn.prepare_threshold is None
 
 
 def readable(conn: Conn, seconds: float, *more: int) -> Sequence[int]:

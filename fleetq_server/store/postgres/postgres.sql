@@ -1,13 +1,21 @@
 -- Queries by name, the same as SQLite's where the intention is. Lists of ids are JSON: ids($1).
 -- States: 0 SCHEDULED, 1 PENDING, 2 CLAIMED, 3 COMPLETED, 4 FAILED, 5 CANCELLED.
 
--- name: begin
-SELECT extract(epoch FROM clock_timestamp())::float8, pg_current_xact_id()::text,
-       set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
-       set_config('synchronous_commit', 'on', true), set_config('lock_timeout', $1, true),
-       set_config('idle_in_transaction_session_timeout', $2, true),
+-- name: start
+BEGIN;
+
+-- name: commit
+COMMIT;
+
+-- name: begun
+SELECT extract(epoch FROM clock_timestamp())::float8, pg_current_xact_id()::text;
+
+-- name: settings
+SELECT set_config('enable_seqscan', 'off', $4), set_config('enable_bitmapscan', 'off', $4),
+       set_config('synchronous_commit', 'on', $4), set_config('lock_timeout', $1, $4),
+       set_config('idle_in_transaction_session_timeout', $2, $4),
        CASE WHEN current_setting('server_version_num')::int >= 170000
-            THEN set_config('transaction_timeout', $3, true) END;
+            THEN set_config('transaction_timeout', $3, $4) END;
 
 -- name: secret
 SELECT value FROM secret;
@@ -61,7 +69,7 @@ SELECT write_events($1::float8[], $2::text[], $3::text[], $4::text[], $5::bigint
 SELECT min(run_at) FROM steps WHERE state = 0;
 
 -- name: due_now
-SELECT n.now, EXISTS (SELECT 1 FROM steps WHERE state = 0 AND run_at <= n.now)
+SELECT EXISTS (SELECT 1 FROM steps WHERE state = 0 AND run_at <= n.now)
 FROM (SELECT coalesce($1::float8, extract(epoch FROM clock_timestamp())::float8) AS now) AS n;
 
 -- name: promote
@@ -69,12 +77,12 @@ UPDATE steps SET state = 1
 WHERE id IN (SELECT id FROM steps WHERE state = 0 AND run_at <= $1 ORDER BY run_at LIMIT $2 FOR UPDATE SKIP LOCKED)
 RETURNING lane;
 
--- name: ready_lanes
-SELECT l.id FROM lanes AS l
-WHERE l.id > $1 AND ($2::text[] IS NULL OR l.kind = ANY ($2)) AND ($3::text[] IS NULL OR l.queue = ANY ($3))
-  AND NOT EXISTS (SELECT 1 FROM queues AS q WHERE q.name = l.queue AND q.paused)
-  AND EXISTS (SELECT 1 FROM steps AS s WHERE s.lane = l.id AND s.state = 1)
-ORDER BY l.id LIMIT $4;
+-- name: is_ready
+SELECT EXISTS (
+    SELECT 1 FROM lanes AS l
+    WHERE ($1::text[] IS NULL OR l.kind = ANY ($1)) AND ($2::text[] IS NULL OR l.queue = ANY ($2))
+      AND NOT EXISTS (SELECT 1 FROM queues AS q WHERE q.name = l.queue AND q.paused)
+      AND EXISTS (SELECT 1 FROM steps AS s WHERE s.lane = l.id AND s.state = 1));
 
 -- name: any_ready
 SELECT EXISTS (
@@ -83,18 +91,32 @@ SELECT EXISTS (
       AND EXISTS (SELECT 1 FROM steps AS s WHERE s.lane = l.id AND s.state = 1));
 
 -- name: pick
--- Each lane gives its first n from the partial index, the best n of those are locked: others pass
--- them over from now on. Materialised, for a plan that ran it twice would lock twice as many.
+-- Lanes with PENDING steps that this claim may take: those after $5 first, then those before, at
+-- most $6. Each gives its first n from the partial index, the best n of those are locked: others
+-- pass them over from now on. Materialised, for a plan that ran it twice would lock twice as many.
 -- A step whose last attempt had this very fence is left to others: a late repeat must not revive
--- a used token.
-WITH candidates AS MATERIALIZED (
-    SELECT c.id, c.priority FROM unnest(ids($1)) AS l(id) CROSS JOIN LATERAL (
+-- a used token. The last column is the last of the lanes if there may be more.
+WITH ready AS MATERIALIZED (
+    SELECT id, row_number() OVER () AS place FROM (
+        (SELECT l.id FROM lanes AS l
+         WHERE l.id > $5 AND ($1::text[] IS NULL OR l.kind = ANY ($1)) AND ($2::text[] IS NULL OR l.queue = ANY ($2))
+           AND NOT EXISTS (SELECT 1 FROM queues AS q WHERE q.name = l.queue AND q.paused)
+           AND EXISTS (SELECT 1 FROM steps AS s WHERE s.lane = l.id AND s.state = 1)
+         ORDER BY l.id LIMIT $6)
+        UNION ALL
+        (SELECT l.id FROM lanes AS l
+         WHERE l.id <= $5 AND ($1::text[] IS NULL OR l.kind = ANY ($1)) AND ($2::text[] IS NULL OR l.queue = ANY ($2))
+           AND NOT EXISTS (SELECT 1 FROM queues AS q WHERE q.name = l.queue AND q.paused)
+           AND EXISTS (SELECT 1 FROM steps AS s WHERE s.lane = l.id AND s.state = 1)
+         ORDER BY l.id LIMIT $6)) AS l LIMIT $6),
+candidates AS MATERIALIZED (
+    SELECT c.id, c.priority FROM ready AS l CROSS JOIN LATERAL (
         SELECT s.id, s.priority FROM steps AS s
-        WHERE s.lane = l.id AND s.state = 1 AND s.fence IS DISTINCT FROM $3 AND s.crashes < $4
-        ORDER BY s.priority DESC, s.id LIMIT $2 FOR UPDATE SKIP LOCKED) AS c
-    ORDER BY c.priority DESC, c.id LIMIT $2)
+        WHERE s.lane = l.id AND s.state = 1 AND s.fence IS DISTINCT FROM $4 AND s.crashes < $7
+        ORDER BY s.priority DESC, s.id LIMIT $3 FOR UPDATE SKIP LOCKED) AS c
+    ORDER BY c.priority DESC, c.id LIMIT $3)
 SELECT s.id, s.lane, s.attempt, s.priority, s.timeout, s.created_at, s.claimed_at,
-       b.payload, b.metadata, b.idempotency_key, s.crashes
+       b.payload, b.metadata, b.idempotency_key, s.crashes, (SELECT id FROM ready WHERE place = $6)
 FROM candidates AS c JOIN steps AS s ON s.id = c.id JOIN bodies AS b ON b.step_id = c.id
 ORDER BY c.priority DESC, c.id;
 

@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import cache, partial
+from functools import cache
 from random import Random
 from typing import Any, NamedTuple
 
@@ -18,14 +18,15 @@ from fleetq_server.failpoints import hit
 from fleetq_server.model import Claim, HolderKey
 from fleetq_server.store.base import Applied, ClaimSteps, Op, StandingClaim
 from fleetq_server.store.postgres import connection
-from fleetq_server.store.postgres.claiming import ready_lanes
-from fleetq_server.store.postgres.connection import CONTENTION, OUTAGE, Conn, unavailable
+from fleetq_server.store.postgres.claiming import names
+from fleetq_server.store.postgres.connection import CONTENTION, OUTAGE, Conn, lent, unavailable
 from fleetq_server.store.postgres.doorbell import PostgresDoorbell
 from fleetq_server.store.postgres.intentions import RUN
 from fleetq_server.store.postgres.life import Life
 from fleetq_server.store.postgres.presence import PostgresPresence
 from fleetq_server.store.postgres.reads import PostgresReader
 from fleetq_server.store.postgres.tx import SQL, PgTx
+from fleetq_server.store.postgres.wire import Wire
 from fleetq_server.store.relational.intentions import answer
 from fleetq_server.store.relational.settling import account_released
 from fleetq_server.store.relational.tx import Lanes, Rules, json_ids
@@ -34,6 +35,12 @@ from fleetq_server.telemetry import get_logger
 TRIES = 8
 SHARDS = 32
 BLOCKED_SECONDS = 2.0
+
+_LIMITS = (
+    connection.LOCK_TIMEOUT,
+    connection.IDLE_IN_TRANSACTION,
+    connection.TRANSACTION_TIMEOUT,
+)
 
 log = get_logger()
 
@@ -73,12 +80,13 @@ class PostgresStore:
         self._busy_since: float | None = None
         self._lock = threading.Lock()  # around what unblock() may touch
         self._life: Life | None = None
-        self._conn: Conn | None = None
+        self._wire: Wire | None = None
         self._open(self._connect())
 
     def _open(self, conn: Conn) -> None:
         try:
             connection.migrate(conn)
+            wire = _wire(conn)
             self._rules.secret = self._one(conn, SQL["secret"])
             self._shard = self._one(conn, "SELECT nextval('shards')") % SHARDS
         except OUTAGE as error:
@@ -87,36 +95,37 @@ class PostgresStore:
         except BaseException:
             conn.close()
             raise
-        self._conn = conn
+        self._wire = wire
 
     # --- the connection ---
 
     def _connect(self) -> Conn:
         return connection.connect(self.url, name="writer")
 
-    def _connected(self) -> Conn:
-        if self._conn is None or self._conn.closed:
+    def _connected(self) -> Wire:
+        if self._wire is None or self._wire.conn.closed:
             with self._lock:
-                self._conn = None
+                self._wire = None
             try:
                 conn = self._connect()
             except StoreRefused as error:  # a fleet that was served once waits for better times
                 raise unavailable(error) from error
+            wire = _wire(conn)
             with self._lock:
-                self._conn = conn
+                self._wire = wire
             self._lanes.clear()
             log.info("connected to the store again")
-        assert self._conn is not None
+        assert self._wire is not None
         if self._doubts:
-            self._resolve(self._conn)
-        return self._conn
+            self._resolve(self._wire)
+        return self._wire
 
     def _drop(self) -> None:
         self._lanes.clear()
         with self._lock:
-            conn, self._conn = self._conn, None
-        if conn is not None:
-            conn.close()
+            wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.conn.close()
 
     @staticmethod
     def _one(conn: Conn, sql: str, *values: Any) -> Any:
@@ -130,7 +139,9 @@ class PostgresStore:
         ops: Sequence[Op],
         standing: Sequence[StandingClaim] = (),
         now: float | None = None,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> Applied:
+        meanwhile()  # the first answer is waited for at once
         for left in reversed(range(TRIES)):
             try:
                 self._busy_since = self._clock.monotonic()
@@ -153,10 +164,10 @@ class PostgresStore:
         self, ops: Sequence[Op], standing: Sequence[StandingClaim], now: float | None
     ) -> Applied:
         hit("store.before_begin")
-        conn = self._connected()
+        wire = self._connected()
         grants: list[tuple[StandingClaim, ClaimSteps, list[Claim]]] = []
-        with conn.pipeline() as pipeline:
-            tx, begun = self._begin(conn, pipeline, now)
+        with wire:
+            tx, begun = self._begin(wire, now)
             for op in ops:
                 tx.applied.answers.append(answer(RUN, tx, op))
                 hit("store.between_ops")
@@ -170,26 +181,21 @@ class PostgresStore:
             claimed = [(op, claims) for _, op, claims in grants]
             claimed.extend(_claimed(ops, tx.applied.answers))
             self._doubts.append(_Doubt.about(begun(), claimed))
-            conn.execute("COMMIT")
-            tx.applied.next_due = self._local(due.fetchall()[0][0], now)
-            tx.applied.left_ready = ready is not None and bool(ready.fetchall()[0][0])
+            wire.ask("commit")
+            tx.applied.next_due = self._local(tx.rows(due)[0][0], now)
+            tx.applied.left_ready = ready is not None and bool(tx.rows(ready)[0][0])
         self._doubts.clear()
         hit("store.after_commit")
         for one, claims in tx.applied.grants:
             one.granted(claims)
         return tx.applied
 
-    def _begin(
-        self, conn: Conn, pipeline: psycopg.Pipeline, now: float | None
-    ) -> tuple[PgTx, Callable[[], str]]:
+    def _begin(self, wire: Wire, now: float | None) -> tuple[PgTx, Callable[[], str]]:
         """→ the transaction, and what waits for its number."""
-        conn.execute("BEGIN")
-        limits = (
-            connection.LOCK_TIMEOUT,
-            connection.IDLE_IN_TRANSACTION,
-            connection.TRANSACTION_TIMEOUT,
-        )
-        asked = conn.execute(SQL["begin"], limits, binary=True)
+        wire.ask("start")
+        if lent(wire.conn):
+            wire.ask("settings", (*_LIMITS, True))
+        asked = wire.ask("begun")
 
         @cache
         def told() -> tuple[float, str]:
@@ -197,8 +203,7 @@ class PostgresStore:
             self._ahead = self._clock.now() - row[0]
             return row[0], row[1]
 
-        given = (conn, self._lanes, self._rules, self._shard)
-        tx = PgTx(*given, lambda: told()[0], pipeline.sync)
+        tx = PgTx(wire, self._lanes, self._rules, self._shard, lambda: told()[0])
         if now is not None:
             tx.now = now
         return tx, lambda: told()[1]
@@ -207,32 +212,32 @@ class PostgresStore:
         # A doubt stays: what failed may have been the way back to the server, not the write.
         self._lanes.clear()
         try:
-            if self._conn is not None and not self._conn.closed:
-                self._conn.rollback()
+            if self._wire is not None and not self._wire.conn.closed:
+                self._wire.conn.rollback()
         except OUTAGE:
             self._drop()
 
-    def _resolve(self, conn: Conn) -> None:
+    def _resolve(self, wire: Wire) -> None:
         """Whether the last transaction counts, when its COMMIT got no answer. Claims it made
         are nobody's then: given back, or a living holder would keep them for ever."""
         (doubt,) = self._doubts
         try:
-            status = self._one(conn, SQL["transaction_status"], doubt.transaction)
+            status = self._one(wire.conn, SQL["transaction_status"], doubt.transaction)
         except errors.InvalidParameterValue:
             status = "aborted"  # its number is not reached yet: a server that crashed forgot it
         if status == "in progress":
             raise StoreUnavailable("the fate of the last write is not known yet; try again")
         if status != "aborted" and doubt.fences:
-            self._release(conn, doubt)
+            self._release(wire, doubt)
         self._doubts.clear()
 
-    def _release(self, conn: Conn, doubt: _Doubt) -> None:
-        with conn.pipeline() as pipeline:
-            tx, _ = self._begin(conn, pipeline, None)
+    def _release(self, wire: Wire, doubt: _Doubt) -> None:
+        with wire:
+            tx, _ = self._begin(wire, None)
             stranded = (tx.now, json_ids(doubt.holders), json_ids(doubt.fences))
             account_released(tx, tx.run("release_stranded", *stranded))
             tx.finish()
-            conn.execute("COMMIT")
+            wire.ask("commit")
 
     # --- reading ---
 
@@ -243,18 +248,17 @@ class PostgresStore:
         if any(op.expired for op in wanted):
             return True
         try:
-            conn = self._connected()
-            row = conn.execute(SQL["due_now"], (now,), binary=True).fetchone()
-            assert row is not None
-            tx = PgTx(conn, self._lanes, self._rules, self._shard, partial(float, row[0]))
-            return bool(row[1]) or any(ready_lanes(tx, op) for op in wanted)
+            with self._connected() as wire:
+                asked = [wire.ask("due_now", (now,))]
+                asked += [wire.ask("is_ready", names(op)) for op in wanted]
+            return any(answer.rows and answer.rows[0][0] for answer in asked)
         except OUTAGE as error:
             self._drop()
             raise unavailable(error) from error
 
     def next_due(self) -> float | None:
         try:
-            return self._local(self._one(self._connected(), SQL["next_due"]), None)
+            return self._local(self._one(self._connected().conn, SQL["next_due"]), None)
         except OUTAGE as error:
             self._drop()
             raise unavailable(error) from error
@@ -288,9 +292,9 @@ class PostgresStore:
         if since is None or self._clock.monotonic() - since < BLOCKED_SECONDS:
             return
         with self._lock, suppress(OSError, psycopg.Error):
-            if self._conn is not None:
-                with socket.socket(fileno=os.dup(self._conn.fileno())) as wire:
-                    wire.shutdown(socket.SHUT_RDWR)
+            if self._wire is not None:
+                with socket.socket(fileno=os.dup(self._wire.conn.fileno())) as line:
+                    line.shutdown(socket.SHUT_RDWR)
 
     def maintain(self) -> None:
         """Nothing: the server looks after itself."""
@@ -299,6 +303,17 @@ class PostgresStore:
         if self._life is not None:
             self._life.close()
         self._drop()
+
+
+def _wire(conn: Conn) -> Wire:
+    """With what holds for each transaction set once for the session, unless that is lent."""
+    try:
+        if not lent(conn):
+            conn.execute(SQL["settings"], (*_LIMITS, False))
+        return Wire(conn, SQL, prepares=not lent(conn))
+    except BaseException:
+        conn.close()
+        raise
 
 
 def _stand(tx: PgTx, one: StandingClaim) -> list[tuple[StandingClaim, ClaimSteps, list[Claim]]]:

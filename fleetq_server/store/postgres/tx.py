@@ -1,14 +1,13 @@
 """One transaction in the making, as SQLite's, but over a wire: what nobody waits for is sent along
 with the next question, and steps, counters and events go in one statement each."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import psycopg
-
 from fleetq_server.failpoints import hit
+from fleetq_server.store.postgres.wire import Answer, Row, Wire
 from fleetq_server.store.relational.queries import load_queries
-from fleetq_server.store.relational.tx import Lanes, Row, Rules, Tx
+from fleetq_server.store.relational.tx import Lanes, Rules, Tx
 
 SQL: Mapping[str, str] = load_queries("fleetq_server.store.postgres", "postgres.sql")
 
@@ -25,33 +24,30 @@ _BESIDE_NEW = frozenset(
     ["find_request", "insert_request", "find_key", "insert_key", "take_step_ids", "insert_lane"]
 )
 
-Conn = psycopg.Connection[tuple[Any, ...]]
-Answer = psycopg.Cursor[tuple[Any, ...]]
-
 
 class PgTx(Tx):
-    __slots__ = ("_bodies", "_clock", "_conn", "_news", "_now", "_shard", "_steps", "_sync")
+    __slots__ = (
+        "_bodies", "_clock", "_foreseen", "_news", "_now", "_shard", "_steps", "_wire",
+    )  # fmt: skip
 
     def __init__(
         self,
-        conn: Conn,
+        wire: Wire,
         lanes: Lanes,
         rules: Rules,
         shard: int,
         clock: Callable[[], float],
-        sync: Callable[[], None] = lambda: None,
     ) -> None:
-        """`clock` waits for the server's time, which was asked for; it is called once at most.
-        `sync` waits for all answers; needed where questions go through a pipeline."""
+        """`clock` waits for the server's time, which was asked for; it is called once at most."""
         super().__init__(lanes, rules)
         self._clock = clock
-        self._sync = sync
         self._now: float | None = None
-        self._conn = conn
+        self._wire = wire
         self._shard = shard
         self._steps: list[Sequence[Any]] = []
         self._bodies: list[Sequence[Any]] = []
         self._news: list[tuple[Any, ...]] = []  # events
+        self._foreseen: dict[tuple[Any, ...], Answer] = {}
 
     @property
     def now(self) -> float:
@@ -72,23 +68,27 @@ class PgTx(Tx):
         if name == "insert_event":
             self._news.append(values)
             return []
-        sent = self.send(name, *values)
+        sent = self._foreseen.pop((name, *values), None) if self._foreseen else None
+        if sent is None:
+            sent = self.send(name, *values)
         return [] if name in _SILENT else self.rows(sent)
 
+    def foresee(self, name: str, *values: Any) -> None:
+        self._foreseen[(name, *values)] = self.send(name, *values)
+
     def rows(self, answer: Answer) -> list[Row]:
-        """Waits for an answer, and leaves the server in no doubt that it is our turn: one that
-        only flushed its answers takes us to be busy, and would never end the transaction of a pod
-        that stands still here."""
-        if answer.pgresult is None:
-            self._sync()
-        return answer.fetchall()
+        """Waits for an answer, and all others."""
+        if answer.rows is None:
+            self._wire.sync()
+        assert answer.rows is not None
+        return answer.rows
 
     def send(self, name: str, *values: Any) -> Answer:
         """Asks without waiting for the answer."""
         hit("store.between_statements")
         if self._steps and name not in _BESIDE_NEW:
             self.flush()
-        return self._conn.execute(SQL[name], values, binary=True)
+        return self._wire.ask(name, values)
 
     def run_named(self, name: str, values: Mapping[str, Any]) -> list[Row]:
         return self.run(name, *values.values())
@@ -116,18 +116,14 @@ class PgTx(Tx):
         bodies, self._bodies = self._bodies, []
         if not steps:
             return
-        ids, lanes, states, priorities, timeouts, created, due = map(list, zip(*steps, strict=True))
-        times = [_floats(column) for column in (timeouts, created, due)]
-        self.send("insert_step", ids, lanes, states, priorities, *times)
+        self.send("insert_step", *map(list, zip(*steps, strict=True)))
         self.send("insert_body", *map(list, zip(*bodies, strict=True)))
 
     def finish(self) -> None:
         self.flush()
         super().finish()
         if self._news:
-            at, kinds, queues, holders, terms, steps, details = zip(*self._news, strict=True)
-            columns = (_floats(at), _texts(kinds), list(queues), list(holders), list(terms))
-            self.send("insert_events", *columns, list(steps), list(details))
+            self.send("insert_events", *map(list, zip(*self._news, strict=True)))
             self._news = []
 
     def _write_counts(self) -> None:
@@ -136,11 +132,3 @@ class PgTx(Tx):
         columns = zip(*self._counts.values(), strict=True)
         self.send("count", self._shard, list(self._counts), *map(list, columns))
         self._counts.clear()
-
-
-def _floats(column: Iterable[float | None]) -> list[float | None]:
-    return [None if each is None else float(each) for each in column]
-
-
-def _texts(column: Iterable[str]) -> list[str]:
-    return [str(each) for each in column]

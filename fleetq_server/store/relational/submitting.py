@@ -23,11 +23,14 @@ STATES = tuple(StepState)
 
 def submit(tx: Tx, op: Submit) -> list[Submitted]:
     digest = b""
+    has_keys = any(step.idempotency_key for step in op.steps)
     if op.request_id is not None:
         digest = digest_steps(op.steps)
+        if op.steps and not has_keys:
+            tx.foresee("take_step_ids", len(op.steps))
         if known := tx.run("find_request", "submit:" + op.request_id):
             return _first_answer(op.request_id, digest, known[0])
-    keyed = _keyed(tx, op.steps) if any(step.idempotency_key for step in op.steps) else {}
+    keyed = _keyed(tx, op.steps) if has_keys else {}
     answer = _insert(tx, op.steps, keyed)
     if op.request_id is not None:
         tx.run(

@@ -64,6 +64,10 @@ class Tx(ABC):
     def run(self, name: str, *values: Any) -> list[Row]:
         """The rows of a named statement."""
 
+    def foresee(self, name: str, *values: Any) -> None:  # noqa: B027 - most stores need not
+        """Most likely this will be run next: where answers are waited for, it may go along with
+        what is asked before. It must do no harm if it is not run after all."""
+
     @abstractmethod
     def run_named(self, name: str, values: Mapping[str, Any]) -> list[Row]:
         """The same with named values, in the order the statement first names them."""

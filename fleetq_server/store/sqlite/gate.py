@@ -12,22 +12,32 @@ itself would drop SQLite's own POSIX locks.
 
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 
 class Gate:
     """Not for use by two threads at once."""
 
+    before_waiting: Callable[[], None] = staticmethod(lambda: None)
+
     def __init__(self, database: Path) -> None:
         self.paths = (Path(f"{database}.entrance"), Path(f"{database}.gate"))
         self._entrance, self._gate = map(_open, self.paths)
 
     def __enter__(self) -> None:
-        fcntl.flock(self._entrance, fcntl.LOCK_EX)
+        self._take(self._entrance)
         try:
-            fcntl.flock(self._gate, fcntl.LOCK_EX)
+            self._take(self._gate)
         finally:
             fcntl.flock(self._entrance, fcntl.LOCK_UN)
+
+    def _take(self, lock: int) -> None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.before_waiting()
+            fcntl.flock(lock, fcntl.LOCK_EX)
 
     def __exit__(self, *_: object) -> None:
         fcntl.flock(self._gate, fcntl.LOCK_UN)

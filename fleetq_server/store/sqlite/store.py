@@ -1,6 +1,6 @@
 """One pod's write connection: groups of operations, one durable transaction each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -86,7 +86,9 @@ class SqliteStore:
         ops: Sequence[Op],
         standing: Sequence[StandingClaim] = (),
         now: float | None = None,
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> Applied:
+        self._gate.before_waiting = meanwhile
         asked_at = self._clock.monotonic()
         try:
             with self._gate:
@@ -105,6 +107,7 @@ class SqliteStore:
                 tx.applied.next_due = tx.run("next_due")[0][0]
                 tx.applied.left_ready = tx.applied.made_ready and bool(claiming.any_ready(tx))
                 hit("store.before_commit")
+                meanwhile()
                 self._db.execute("COMMIT")
         except BUGS:
             self._roll_back()
