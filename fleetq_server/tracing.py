@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar, cast
 
 from opentelemetry import trace
-from opentelemetry.context import Context
+from opentelemetry.context import Context, attach, detach
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -76,6 +76,26 @@ def traced(function: Function) -> Function:
             return function(attempt)
 
     return cast(Function, plain)
+
+
+@contextmanager
+def in_process(
+    function: Callable[[Any], Any], attempt: Attempt
+) -> Iterator[Callable[[Attempt], Any]]:
+    """The same spans around a handler that runs in another process. Gives what that is to run:
+    what the handler traces there lies within, too."""
+    with _processing(attempt):
+        carrier: dict[str, str] = {}
+        W3C.inject(carrier)
+        yield functools.partial(_continued, function, carrier)
+
+
+def _continued(function: Callable[[Any], Any], carrier: Mapping[str, str], attempt: Attempt) -> Any:
+    token = attach(W3C.extract(carrier, Context()))
+    try:
+        return function(attempt)
+    finally:
+        detach(token)
 
 
 @contextmanager

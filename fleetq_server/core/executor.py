@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from fleetq_server.clock import Clock
@@ -306,7 +307,10 @@ class Executor:
     async def _call(self, one: Handler, claim: Claim, context: Context) -> Any:
         if one.mode is not Mode.LOOP:
             self._wake_slot()
-            return await self._call_plain(one, claim, context)
+            if one.around is None:
+                return await self._call_plain(one, claim, context)
+            with one.around(one.function, context) as function:
+                return await self._call_plain(replace(one, function=function), claim, context)
         try:
             async with asyncio.timeout(claim.timeout) as limit:
                 return await guarded(one.function(context), self._lease_lost, self._suspended)

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
 from types import ModuleType
@@ -21,11 +22,17 @@ class Mode(Enum):
     PROCESS = "process"  # for CPU work; needs process_workers
 
 
+Around = Callable[[Callable[..., Any], Any], AbstractContextManager[Callable[..., Any]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Handler:
     kind: str
     function: Callable[..., Any]
     mode: Mode
+    # Of a process handler: entered in the pod, with the function and the attempt's context, for as
+    # long as the attempt takes; gives the function that its process runs.
+    around: Around | None = None
 
 
 class PermanentError(Exception):

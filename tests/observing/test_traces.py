@@ -20,6 +20,7 @@ from fleetq_server.model import RetryPolicy, StepState
 from fleetq_server.pod import Pod
 from fleetq_server.tracing import submitting, traced
 from tests.cluster.fleet import Pods
+from tests.observing.apart import apart, crash
 
 BOUND = 60.0
 AT_ONCE = RetryPolicy(max_attempts=2, initial_delay=0)
@@ -71,7 +72,8 @@ async def hold(context: Context) -> int:
 
 @asynccontextmanager
 async def pod_in_here(url: str) -> AsyncIterator[AsyncClient]:
-    pod = Pod(Settings(store=url, traces=True), handlers=(flaky, plain, hold))
+    handlers = (flaky, plain, hold, apart, crash)
+    pod = Pod(Settings(store=url, traces=True, process_workers=1), handlers=handlers)
     ready = await pod.start()
     try:
         async with AsyncClient(str(ready["address"])) as client:
@@ -148,6 +150,29 @@ async def test_a_handler_in_a_thread_is_traced_and_a_step_without_trace_begins_o
     assert {parent_of(span) for span in named(spans, "work")} == {
         span.context.span_id for span in by_step.values()
     }
+
+
+async def test_a_handler_in_another_process_is_traced_by_its_pod_and_goes_on_in_its_trace(
+    client: AsyncClient, spans: InMemorySpanExporter
+) -> None:
+    with submitting() as metadata:
+        step = await client.submit_one("apart", metadata=metadata)
+    (found,) = await client.wait([step], timeout=BOUND)
+    (send,), (process,) = named(spans, "send default"), named(spans, "process default")
+    (receive,) = named(spans, "receive default")
+    assert parent_of(process) == parent_of(receive) == send.context.span_id
+    assert found.value == {"trace": send.context.trace_id, "span": process.context.span_id}
+
+
+async def test_an_attempt_that_took_its_process_down_has_failed(
+    client: AsyncClient, spans: InMemorySpanExporter
+) -> None:
+    step = await client.submit_one("crash", retry=RetryPolicy(max_attempts=1))
+    assert await ended(client, step) is StepState.FAILED
+    (process,) = named(spans, "process default")
+    assert process.status.status_code is StatusCode.ERROR
+    assert process.attributes is not None
+    assert process.attributes["error.type"] == "ProcessDied"
 
 
 async def test_a_workers_attempt_is_in_the_trace_if_its_handler_is_wrapped(
