@@ -192,7 +192,7 @@ class _StandingCall:
             asyncio.get_running_loop().create_future()
         )
 
-    def wanted(self) -> ClaimSteps | None:
+    def wanted(self, _contended: bool = False) -> ClaimSteps | None:
         return None if self._closed or self._taken else self._op
 
     def granted(self, _claims: list[Claim]) -> None:

@@ -15,7 +15,7 @@ class Standing:
         self._op = ClaimSteps(holder, 5)
         self.taken: list[Claim] = []
 
-    def wanted(self) -> ClaimSteps:
+    def wanted(self, _contended: bool = False) -> ClaimSteps:
         return self._op
 
     def granted(self, claims: list[Claim]) -> None:

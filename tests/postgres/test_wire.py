@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -25,6 +26,7 @@ STATEMENTS = {
     "keep": "INSERT INTO kept VALUES ($1)",
     "kept": "SELECT n FROM kept",
     "sleep": "SELECT pg_sleep($1)",
+    "forget_plans": "DISCARD PLANS",
 }
 
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
@@ -124,6 +126,28 @@ def test_more_than_the_socket_holds_is_sent_and_read(wire: Wire) -> None:
     with wire:
         answers = [wire.ask("byteas", (big,)) for _ in range(4)]
     assert all(answer.rows == [(big,)] for answer in answers)
+
+
+def test_plans_are_dropped_when_the_table_has_doubled_and_only_then() -> None:
+    with fresh_database() as url, connection.connect(url, name="test") as conn:
+        wire = Wire(conn, STATEMENTS, prepares=True)
+
+        def drops(size: int, *, after: str = "one") -> bool:
+            asked: list[int] = []
+            with suppress(psycopg.DataError), wire:
+                wire.ask(after, () if after == "one" else (0,))
+                asked.append(len(wire._asked))
+                wire.plan_for(size)
+                asked.append(len(wire._asked))
+            return asked[1] > asked[0]
+
+        assert [drops(size) for size in (0, 100, 200, 201)] == [False, True, False, True]
+        assert drops(1000, after="wrong")
+        assert drops(1000), "it was passed over"
+        assert not drops(1000, after="wrong")
+        assert not drops(1000), "nothing was passed over"
+        assert not drops(10)
+        assert drops(100), "it had shrunk"
 
 
 def test_a_lost_connection_is_an_outage() -> None:

@@ -68,13 +68,15 @@ def _pick(
 
 def _sound(tx: PgTx, op: ClaimSteps, fence: Fence, rows: list[Row]) -> list[Row]:
     limit = doubt(tx)
+    last_lane = (rows[-1][-1] or 0) if rows else 0
     if doubtful := [row for row in rows if _crashes(row) >= limit]:
         # A step whose next crash is its last is poison, or was beside it each time. So a holder
         # has no more than one of them at once: an innocent one then proves itself.
         held = tx.run("holds_doubtful", op.holder, limit)[0][0]
-        first = [] if held else doubtful[:1]
-        rows = [*first, *tx.rows(_pick(tx, op, fence, op.limit - len(first), limit))]
-    tx.lanes.turn = (rows[-1][-1] or 0) if rows else 0
+        rows = [] if held else doubtful[:1]
+        if room := op.limit - len(rows):
+            rows = [*rows, *tx.rows(_pick(tx, op, fence, room, limit))]
+    tx.lanes.turn = last_lane
     return rows
 
 

@@ -26,7 +26,11 @@ TRANSACTION_TIMEOUT = "8s"  # from PostgreSQL 17; also for one that stopped half
 
 # Another pod did the same at the same moment: the whole group again finds what that one did.
 CONTENTION = (errors.SerializationFailure, errors.DeadlockDetected, errors.UniqueViolation)
-OUTAGE = (psycopg.OperationalError, psycopg.InterfaceError, OSError)
+# The last one: somebody cleared the session under us (DISCARD ALL), so that it knows our statements
+# no more; another one mends that.
+OUTAGE = (
+    psycopg.OperationalError, psycopg.InterfaceError, OSError, errors.InvalidSqlStatementName
+)  # fmt: skip
 
 
 def connect(url: str, *, name: str) -> Conn:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fleetq_server.store import base
-from fleetq_server.store.postgres import claiming, completing
+from fleetq_server.store.postgres import claiming, settling
 from fleetq_server.store.postgres.tx import PgTx
 from fleetq_server.store.relational.intentions import SHARED, Intentions
 
@@ -27,6 +27,7 @@ def _locked(lock: str, run: Callable[[PgTx, Any], object]) -> Callable[[PgTx, An
 RUN: Intentions[PgTx] = {
     **SHARED,
     base.ClaimSteps: claiming.claim,
-    base.Complete: completing.complete,
+    base.Complete: settling.complete,
+    base.ReleaseSteps: settling.release,
     **{op: _locked(lock, SHARED[op]) for lock, ops in _LOCKS.items() for op in ops},
 }

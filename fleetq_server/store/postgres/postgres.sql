@@ -8,14 +8,25 @@ BEGIN;
 COMMIT;
 
 -- name: begun
-SELECT extract(epoch FROM clock_timestamp())::float8, pg_current_xact_id()::text;
+SELECT extract(epoch FROM clock_timestamp())::float8, pg_current_xact_id()::text, pg_relation_size('steps');
 
 -- name: settings
-SELECT set_config('enable_seqscan', 'off', $4), set_config('enable_bitmapscan', 'off', $4),
-       set_config('synchronous_commit', 'on', $4), set_config('lock_timeout', $1, $4),
-       set_config('idle_in_transaction_session_timeout', $2, $4),
-       CASE WHEN current_setting('server_version_num')::int >= 170000
-            THEN set_config('transaction_timeout', $3, $4) END;
+-- All statements here look up few rows by an index, one after the other: that is the plan to find.
+-- Prepared ones are planned once for all values (see forget_plans): planning took as long as running.
+-- What a server does not know is passed over: transaction_timeout is new in 17.
+SELECT count(set_config(name, value, $4)) FROM (VALUES
+    ('enable_seqscan', 'off'), ('enable_bitmapscan', 'off'), ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'),
+    ('enable_hashagg', 'off'), ('enable_material', 'off'), ('jit', 'off'),
+    ('plan_cache_mode', CASE WHEN $4 THEN 'auto' ELSE 'force_generic_plan' END),
+    ('synchronous_commit', 'on'), ('lock_timeout', $1::text), ('idle_in_transaction_session_timeout', $2::text),
+    ('transaction_timeout', $3::text)) AS s(name, value)
+WHERE current_setting(name, true) IS NOT NULL;
+
+-- name: forget_plans
+DISCARD PLANS;
+
+-- name: plan_each_time
+SET LOCAL plan_cache_mode = force_custom_plan;
 
 -- name: secret
 SELECT value FROM secret;
@@ -68,6 +79,9 @@ SELECT write_events($1::float8[], $2::text[], $3::text[], $4::text[], $5::bigint
 -- name: next_due
 SELECT min(run_at) FROM steps WHERE state = 0;
 
+-- name: next_due_from_now
+SELECT min(run_at), extract(epoch FROM clock_timestamp())::float8 FROM steps WHERE state = 0;
+
 -- name: due_now
 SELECT EXISTS (SELECT 1 FROM steps WHERE state = 0 AND run_at <= n.now)
 FROM (SELECT coalesce($1::float8, extract(epoch FROM clock_timestamp())::float8) AS now) AS n;
@@ -78,17 +92,18 @@ WHERE id IN (SELECT id FROM steps WHERE state = 0 AND run_at <= $1 ORDER BY run_
 RETURNING lane;
 
 -- name: is_ready
+-- OFFSET 0 keeps the planner from a join that starts with all steps that are ready.
 SELECT EXISTS (
     SELECT 1 FROM lanes AS l
     WHERE ($1::text[] IS NULL OR l.kind = ANY ($1)) AND ($2::text[] IS NULL OR l.queue = ANY ($2))
       AND NOT EXISTS (SELECT 1 FROM queues AS q WHERE q.name = l.queue AND q.paused)
-      AND EXISTS (SELECT 1 FROM steps AS s WHERE s.lane = l.id AND s.state = 1));
+      AND EXISTS (SELECT 1 FROM steps AS s WHERE s.lane = l.id AND s.state = 1 OFFSET 0));
 
 -- name: any_ready
 SELECT EXISTS (
     SELECT 1 FROM lanes AS l
     WHERE NOT EXISTS (SELECT 1 FROM queues AS q WHERE q.name = l.queue AND q.paused)
-      AND EXISTS (SELECT 1 FROM steps AS s WHERE s.lane = l.id AND s.state = 1));
+      AND EXISTS (SELECT 1 FROM steps AS s WHERE s.lane = l.id AND s.state = 1 OFFSET 0));
 
 -- name: pick
 -- Lanes with PENDING steps that this claim may take: those after $5 first, then those before, at
@@ -101,13 +116,13 @@ WITH ready AS MATERIALIZED (
         (SELECT l.id FROM lanes AS l
          WHERE l.id > $5 AND ($1::text[] IS NULL OR l.kind = ANY ($1)) AND ($2::text[] IS NULL OR l.queue = ANY ($2))
            AND NOT EXISTS (SELECT 1 FROM queues AS q WHERE q.name = l.queue AND q.paused)
-           AND EXISTS (SELECT 1 FROM steps AS s WHERE s.lane = l.id AND s.state = 1)
+           AND EXISTS (SELECT 1 FROM steps AS s WHERE s.lane = l.id AND s.state = 1 OFFSET 0)
          ORDER BY l.id LIMIT $6)
         UNION ALL
         (SELECT l.id FROM lanes AS l
          WHERE l.id <= $5 AND ($1::text[] IS NULL OR l.kind = ANY ($1)) AND ($2::text[] IS NULL OR l.queue = ANY ($2))
            AND NOT EXISTS (SELECT 1 FROM queues AS q WHERE q.name = l.queue AND q.paused)
-           AND EXISTS (SELECT 1 FROM steps AS s WHERE s.lane = l.id AND s.state = 1)
+           AND EXISTS (SELECT 1 FROM steps AS s WHERE s.lane = l.id AND s.state = 1 OFFSET 0)
          ORDER BY l.id LIMIT $6)) AS l LIMIT $6),
 candidates AS MATERIALIZED (
     SELECT c.id, c.priority FROM ready AS l CROSS JOIN LATERAL (
@@ -158,11 +173,12 @@ INSERT INTO results (step_id, data, json)
 SELECT i, d, j <> 0 FROM unnest($1::bigint[], $2::bytea[], $3::bigint[]) AS r(i, d, j) ON CONFLICT DO NOTHING;
 
 -- name: release
-UPDATE steps SET
+UPDATE steps AS s SET
     state = CASE WHEN cancel THEN 5 ELSE 1 END, finished_at = CASE WHEN cancel THEN $1::float8 END,
     attempt = attempt - 1, ending = 3, expires_at = NULL
-WHERE id = ANY (ids($2)) AND fence = $3 AND state::int = 2
-RETURNING id, lane, state, holder;
+FROM unnest(ids($2), ids($3)) AS d(id, fence)
+WHERE s.id = d.id AND s.fence = d.fence AND s.state::int = 2
+RETURNING s.id, s.lane, s.state, s.holder, s.fence;
 
 -- name: release_stranded
 UPDATE steps SET
@@ -202,8 +218,10 @@ ON CONFLICT (step_id) DO UPDATE SET
     died_at = excluded.died_at;
 
 -- name: expired_attempts
-SELECT id, fence FROM steps
-WHERE state = 2 AND expires_at IS NOT NULL AND expires_at < $1 ORDER BY expires_at LIMIT $2;
+SELECT id, fence FROM (
+    SELECT id, fence FROM steps
+    WHERE state = 2 AND expires_at IS NOT NULL AND expires_at < $1 ORDER BY expires_at LIMIT $2
+) AS late ORDER BY id;
 
 -- name: find_holder
 SELECT key, status FROM holders WHERE holder_id = $1;
@@ -230,15 +248,18 @@ UPDATE holders SET status = 'dead', running = 0
 WHERE key = $1 AND status IN ('live', 'draining') AND ($2::bigint IS NULL OR beats = $2) RETURNING holder_id;
 
 -- name: mark_swept
-UPDATE holders SET swept = true WHERE key = $1;
+-- Of those that were to be recovered, some may have been given back meanwhile, so that others are left.
+UPDATE holders SET swept = true WHERE key = $1 AND NOT EXISTS (SELECT FROM steps WHERE state = 2 AND holder = $1);
 
 -- name: unswept
 -- One sweeps a holder at a time; nobody waits for a turn.
 SELECT key, holder_id FROM holders WHERE status = 'dead' AND NOT swept ORDER BY key FOR NO KEY UPDATE SKIP LOCKED;
 
 -- name: held
+-- Locked by id, as everybody locks who names several steps: two that do could wait for each other.
 SELECT id, lane, crashes, cancel, attempt, claimed_at FROM steps
-WHERE state = 2 AND holder = $1 LIMIT $2 FOR UPDATE;
+WHERE id = ANY (ARRAY(SELECT id FROM steps WHERE state = 2 AND holder = $1 LIMIT $2))
+  AND holder = $1 AND state::int = 2 FOR UPDATE;
 
 -- name: recover
 UPDATE steps SET state = 1, crashes = crashes + 1, fence = NULL, holder = NULL, expires_at = NULL
@@ -358,7 +379,7 @@ DELETE FROM requests WHERE id IN (SELECT id FROM requests WHERE at < $1 ORDER BY
 
 -- name: prune_holders
 DELETE FROM holders AS h WHERE beat_at < $1 AND (status = 'gone' OR (status = 'dead' AND swept))
-  AND NOT EXISTS (SELECT 1 FROM steps AS s WHERE s.state = 2 AND s.holder = h.key);
+  AND NOT EXISTS (SELECT 1 FROM steps AS s WHERE s.state = 2 AND s.holder = h.key OFFSET 0);
 
 -- name: read_step
 SELECT s.id, l.kind, l.queue, s.state, b.payload, b.metadata, s.priority, b.idempotency_key, b.retry, s.timeout,
@@ -387,7 +408,9 @@ WHERE ($1::text IS NULL OR queue = $1) AND ($2::text IS NULL OR kind = $2);
 
 -- name: ended
 SELECT s.id, s.state, r.data, r.json, d.cause, d.error, d.message, s.attempt
-FROM steps AS s LEFT JOIN results AS r ON r.step_id = s.id LEFT JOIN dead AS d ON d.step_id = s.id
+FROM steps AS s
+LEFT JOIN LATERAL (SELECT data, json FROM results WHERE step_id = s.id OFFSET 0) AS r ON true
+LEFT JOIN LATERAL (SELECT cause, error, message FROM dead WHERE step_id = s.id OFFSET 0) AS d ON true
 WHERE s.id = ANY (ids($1)) AND s.state >= 3;
 
 -- name: known

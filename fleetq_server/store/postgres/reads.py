@@ -7,7 +7,7 @@ from typing import Any
 from fleetq_server.errors import ConfigError, StoreUnavailable
 from fleetq_server.model import Event
 from fleetq_server.store.postgres import connection
-from fleetq_server.store.postgres.connection import OUTAGE, Conn, unavailable
+from fleetq_server.store.postgres.connection import OUTAGE, Conn, lent, unavailable
 from fleetq_server.store.postgres.tx import SQL
 from fleetq_server.store.relational.reading import SqlReader, to_event
 from fleetq_server.store.relational.tx import Row
@@ -22,7 +22,11 @@ class PostgresReader(SqlReader):
             raise ConfigError("there is no fleet in this database; name the store of a running one")
 
     def _connect(self) -> Conn:
-        return connection.connect(self.url, name="reader")
+        conn = connection.connect(self.url, name="reader")
+        if not lent(conn):
+            # Planned each time: a plan that was right for an empty table reads all of a full one.
+            conn.execute("SET plan_cache_mode = force_custom_plan")
+        return conn
 
     def _connected(self) -> Conn:
         if self._conn is None or self._conn.closed:

@@ -154,7 +154,7 @@ class PostgresStore:
                 self._drop()
                 raise unavailable(error) from error
             except BaseException:
-                self._roll_back()
+                self._drop()  # whatever it was may come from the session, and would come again
                 raise
             finally:
                 self._busy_since = None
@@ -193,15 +193,16 @@ class PostgresStore:
     def _begin(self, wire: Wire, now: float | None) -> tuple[PgTx, Callable[[], str]]:
         """→ the transaction, and what waits for its number."""
         wire.ask("start")
-        if lent(wire.conn):
+        if not wire.prepares:
             wire.ask("settings", (*_LIMITS, True))
         asked = wire.ask("begun")
 
         @cache
         def told() -> tuple[float, str]:
-            (row,) = tx.rows(asked)
-            self._ahead = self._clock.now() - row[0]
-            return row[0], row[1]
+            ((now, number, size),) = tx.rows(asked)
+            self._ahead = self._clock.now() - now
+            wire.plan_for(size)
+            return now, number
 
         tx = PgTx(wire, self._lanes, self._rules, self._shard, lambda: told()[0])
         if now is not None:
@@ -252,16 +253,21 @@ class PostgresStore:
                 asked = [wire.ask("due_now", (now,))]
                 asked += [wire.ask("is_ready", names(op)) for op in wanted]
             return any(answer.rows and answer.rows[0][0] for answer in asked)
-        except OUTAGE as error:
+        except (psycopg.Error, OSError) as error:
             self._drop()
             raise unavailable(error) from error
 
     def next_due(self) -> float | None:
         try:
-            return self._local(self._one(self._connected().conn, SQL["next_due"]), None)
-        except OUTAGE as error:
+            with self._connected() as wire:
+                asked = wire.ask("next_due_from_now")
+            assert asked.rows is not None
+            ((due, now),) = asked.rows
+        except (psycopg.Error, OSError) as error:
             self._drop()
             raise unavailable(error) from error
+        self._ahead = self._clock.now() - now
+        return self._local(due, None)
 
     def _local(self, due: float | None, now: float | None) -> float | None:
         """The server's time of something by this machine's clock, by which one waits for it."""
@@ -296,7 +302,7 @@ class PostgresStore:
                 with socket.socket(fileno=os.dup(self._wire.conn.fileno())) as line:
                     line.shutdown(socket.SHUT_RDWR)
 
-    def maintain(self) -> None:
+    def maintain(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Nothing: the server looks after itself."""
 
     def close(self) -> None:
@@ -308,9 +314,12 @@ class PostgresStore:
 def _wire(conn: Conn) -> Wire:
     """With what holds for each transaction set once for the session, unless that is lent."""
     try:
-        if not lent(conn):
+        ours = not lent(conn)
+        if ours:
             conn.execute(SQL["settings"], (*_LIMITS, False))
-        return Wire(conn, SQL, prepares=not lent(conn))
+        # After a rollback the driver deallocates what it prepared, and all else with it.
+        conn.prepare_threshold = None
+        return Wire(conn, SQL, prepares=ours)
     except BaseException:
         conn.close()
         raise

@@ -23,6 +23,10 @@ _SILENT = frozenset(name for name, text in SQL.items() if _silent(text))
 _BESIDE_NEW = frozenset(
     ["find_request", "insert_request", "find_key", "insert_key", "take_step_ids", "insert_lane"]
 )
+# Run rarely, and best planned for the values and tables of the moment.
+_PLANNED_EACH_TIME = frozenset(
+    ["find_dead", "prunable", "delete_keys", "prune_events", "prune_requests", "prune_holders"]
+)
 
 
 class PgTx(Tx):
@@ -88,6 +92,8 @@ class PgTx(Tx):
         hit("store.between_statements")
         if self._steps and name not in _BESIDE_NEW:
             self.flush()
+        if name in _PLANNED_EACH_TIME:
+            self._wire.ask("plan_each_time")
         return self._wire.ask(name, values)
 
     def run_named(self, name: str, values: Mapping[str, Any]) -> list[Row]:

@@ -42,8 +42,10 @@ class Wire:
         self.conn = conn
         self._pg = conn.pgconn
         self._statements = {name: text.encode() for name, text in statements.items()}
-        self._prepares = prepares
+        self.prepares = prepares
         self._prepared: set[str] = set()
+        self._planned_for = 0
+        self._forgotten = Answer()
         self._asked: deque[Answer] = deque()
         self._read = Transformer(conn)
         self._in, self._out = select.poll(), select.poll()
@@ -73,7 +75,7 @@ class Wire:
         """Sends nothing yet."""
         params, formats = zip(*map(_encoded, values), strict=True) if values else ((), ())
         text = self._statements[name]
-        if self._prepares:
+        if self.prepares:
             key = name.encode()
             if name not in self._prepared:
                 self._prepared.add(name)
@@ -85,6 +87,18 @@ class Wire:
         answer = Answer()
         self._asked.append(answer)
         return answer
+
+    def plan_for(self, size: int) -> None:
+        """Has statements planned anew once the table of steps has doubled: what is right for an
+        empty one reads all of a full one. The server itself would notice within minutes."""
+        if not self.prepares:
+            return
+        if self._forgotten.rows is None:  # it was passed over, after something that failed
+            self._planned_for = 0
+        self._planned_for = min(self._planned_for, 2 * size)  # it may shrink, too
+        if size > 2 * self._planned_for:
+            self._planned_for = size
+            self._forgotten = self.ask("forget_plans")
 
     def sync(self) -> None:
         """Waits for all that was asked.

@@ -18,12 +18,11 @@ def recover_some(tx: Tx, limit: int) -> int:
     """Up to `limit` steps of holders declared dead; less means that none is left."""
     left = limit
     for key, holder_id in tx.run("unswept"):
-        rows = tx.run("held", key, left)
-        if rows:
+        while rows := tx.run("held", key, left):
             _recover(tx, rows, holder_id)
-        left -= len(rows)
-        if left == 0:
-            return limit
+            left -= len(rows)
+            if left == 0:
+                return limit
         tx.run("mark_swept", key)
     return limit - left
 

@@ -2,6 +2,7 @@
 is fenced by the claim token."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from fleetq_server.backoff import retry_delay
@@ -63,8 +64,12 @@ def account_released(tx: Tx, rows: Sequence[tuple[int, int, int, int]]) -> None:
 
 
 def fail(tx: Tx, op: Fail) -> list[Verdict]:
+    # By id, as all lock who name several steps: where writers write at once, two would wait for
+    # each other.
     done: Done = {
-        (item.step_id, item.fence) for item in op.items if fail_one(tx, item) or _reported(tx, item)
+        (item.step_id, item.fence)
+        for item in sorted(op.items, key=attrgetter("step_id"))
+        if fail_one(tx, item) or _reported(tx, item)
     }
     return verdicts(tx, op.items, done, Ending.FAILED)
 

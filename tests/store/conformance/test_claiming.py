@@ -158,7 +158,7 @@ class Standing:
         self.holder, self.capacity = holder, capacity
         self.claims: list[Claim] = []
 
-    def wanted(self) -> ClaimSteps | None:
+    def wanted(self, _contended: bool = False) -> ClaimSteps | None:
         free = self.capacity - len(self.claims)
         return ClaimSteps(self.holder, free) if free else None
 

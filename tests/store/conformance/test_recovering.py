@@ -141,3 +141,19 @@ def test_steps_that_crashed_together_are_tried_apart(fleet: Driver, pod: HolderK
     assert fleet.step(beside[0]).cause is Cause.CRASHED
     assert fleet.complete(apart) == [Verdict.OK]
     assert sorted(ids(fleet.claim(two, 9))) == [beside[2], fresh]
+
+
+def test_lanes_full_of_doubtful_steps_do_not_keep_a_holder_from_the_others(
+    fleet: Driver, pod: HolderKey
+) -> None:
+    """There are more lanes than one claim looks at, and of the first it may take nothing."""
+    term = fleet.lead(pod)
+    doubtful = fleet.submit(*[NewStep(f"k{number}") for number in range(200)])
+    for name in ("first", "second"):
+        victim = fleet.join(name)
+        assert sum(len(fleet.claim(victim, 200)) for _ in range(4)) == len(doubtful)
+        fleet.kill(pod, term, victim)
+    (sound,) = fleet.submit(NewStep("sound"))
+    found = [step for _ in range(5) for step in ids(fleet.claim(pod, 9))]
+    assert sound in found
+    assert len(found) == 2, "and one of the doubtful"

@@ -152,7 +152,7 @@ CREATE FUNCTION write_events(
     at float8[], type text[], queue text[], holder text[], term bigint[], steps text[], detail text[]
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_advisory_xact_lock_shared(1718379878, (last_value & 2147483647)::int) FROM event_seq;
+    PERFORM pg_advisory_xact_lock_shared(1718379878, ((last_value + is_called::int) & 2147483647)::int) FROM event_seq;
     INSERT INTO events
     SELECT nextval('event_seq'), e.* FROM unnest(at, type, queue, holder, term, steps, detail) AS e;
 END $$;
