@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +24,8 @@ ENDING = (signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGQUIT, signal.
 
 
 class Pod:
-    """A process of the cluster. What it is told to do has happened when the call returns.
+    """A process of the cluster. What it is told to do has happened when the call returns. Several
+    threads may tell it something, such as a test and a schedule of faults.
 
     Attributes:
         index, name: 0 and `pod-0` for the first.
@@ -47,6 +49,7 @@ class Pod:
         self.expected_to_end = False
         self._starter = starter
         self._child: Child | None = None
+        self._starting = threading.Lock()
         self._log_begin = 0
 
     def __repr__(self) -> str:
@@ -72,9 +75,11 @@ class Pod:
     @property
     def pid(self) -> int:
         """Of its last start. ClusterError if there was none."""
-        if self._child is None or self._child.pid is None:
+        child = self._child
+        pid = None if child is None else _pid(child)
+        if pid is None:
             raise ClusterError(f"{self.name} never ran")
-        return self._child.pid
+        return pid
 
     @property
     def alive(self) -> bool:
@@ -106,36 +111,31 @@ class Pod:
 
     def start(self) -> None:
         """Starts it again on its old port, if it is not running; returns when it is ready."""
-        if not self.alive:
-            self.launch()
-            self.await_ready(self._starter.timeout)
+        with self._starting:
+            if not self.alive:
+                self.launch()
+                self.await_ready(self._starter.timeout)
 
     def kill(self) -> None:
         """SIGKILL to it and to everything it started."""
         self.expected_to_end = True
-        if self.alive:
-            victims = [self.pid, *self._descendants()]
-            self._kill_group()
-            for pid in victims:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-        self._await_gone(GONE_SECONDS)
+        if self._child is not None:
+            self._kill(self._child)
 
     def stop(self, timeout: float = STOP_SECONDS) -> None:
         """SIGTERM, and SIGKILL after `timeout` seconds, then to whatever it left behind."""
-        if self._child is None:
+        child = self._child
+        if child is None:
             return
-        self.ask_to_end()
-        if not self._child.wait(lambda child: child.over, timeout):
-            self.kill()
-        self._kill_group()
+        self._ask_to_end(child)
+        if not child.wait(lambda child: child.over, timeout):
+            self._kill(child)
+        _kill_group(child)
 
     def ask_to_end(self) -> None:
         """SIGTERM, without waiting for what comes of it."""
-        self.expected_to_end = True
-        if self.alive:
-            self.signal(signal.SIGTERM)
-            self.signal(signal.SIGCONT)  # a paused one could not obey
+        if self._child is not None:
+            self._ask_to_end(self._child)
 
     def restart(self, timeout: float = STOP_SECONDS) -> None:
         """Stops it and starts it again on its old port."""
@@ -154,9 +154,8 @@ class Pod:
         """Sends a signal to its process; one that is gone does not mind."""
         if number in ENDING:
             self.expected_to_end = True
-        if self.alive:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, number)
+        if self._child is not None:
+            _signal(self._child, number)
 
     def wait_ended(self, timeout: float = GONE_SECONDS) -> int:
         """Waits until it has ended by itself. → its exit status
@@ -164,11 +163,13 @@ class Pod:
         Raises:
             PodFailed: it still runs after `timeout` seconds.
         """
-        assert self._child is not None
-        if not self._child.wait(lambda child: child.over, timeout):
+        child = self._child
+        assert child is not None
+        if not child.wait(lambda child: child.over, timeout):
             raise PodFailed(self.name, f"still runs after {timeout:g} s", None, self.log_tail())
-        self.expected_to_end = True
-        return self._child.status if self._child.status is not None else 1
+        if self._child is child:
+            self.expected_to_end = True
+        return child.status if child.status is not None else 1
 
     # --- what it said ---
 
@@ -207,25 +208,56 @@ class Pod:
     def about_its_end(self) -> str:
         return describe_end(self._child)
 
-    def _descendants(self) -> list[int]:
-        with suppress(psutil.NoSuchProcess):
-            return [child.pid for child in psutil.Process(self.pid).children(recursive=True)]
-        return []
+    # Each is about the process it is given: another may be started as soon as that one has ended.
 
-    def _kill_group(self) -> None:
-        # It leads a group of its own, whose number stays taken while any member lives.
-        with suppress(ProcessLookupError, PermissionError, ClusterError):
-            os.killpg(self.pid, signal.SIGKILL)
+    def _ask_to_end(self, child: Child) -> None:
+        self.expected_to_end = True
+        _signal(child, signal.SIGTERM)
+        _signal(child, signal.SIGCONT)  # a paused one could not obey
 
-    def _await_gone(self, timeout: float) -> None:
-        if self._child is not None and not self._child.wait(lambda child: child.over, timeout):
-            raise PodFailed(self.name, f"survived SIGKILL for {timeout:g} s", None, self.log_tail())
+    def _kill(self, child: Child) -> None:
+        pid = _pid(child)
+        if pid is not None and not child.over:
+            victims = [pid, *_descendants(pid)]
+            _kill_group(child)
+            for victim in victims:
+                with suppress(ProcessLookupError):
+                    os.kill(victim, signal.SIGKILL)
+        if not child.wait(lambda child: child.over, GONE_SECONDS):
+            problem = f"survived SIGKILL for {GONE_SECONDS:g} s"
+            raise PodFailed(self.name, problem, None, self.log_tail())
 
     def _until_status(self, wanted: set[Any], word: str) -> None:
         def look() -> bool:
             return self.alive and psutil.Process(self.pid).status() in wanted
 
         until(look, f"{self.name} {word}", GONE_SECONDS, self.check_alive)
+
+
+def _pid(child: Child) -> int | None:
+    """None if it could not be started."""
+    child.wait(lambda child: child.over or child.pid is not None, GONE_SECONDS)
+    return child.pid
+
+
+def _signal(child: Child, number: int) -> None:
+    pid = _pid(child)
+    if pid is not None and not child.over:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def _descendants(pid: int) -> list[int]:
+    with suppress(psutil.NoSuchProcess):
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    return []
+
+
+def _kill_group(child: Child) -> None:
+    # It leads a group of its own, whose number stays taken while any member lives.
+    if child.pid is not None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
 
 
 def describe_end(child: Child | None) -> str:

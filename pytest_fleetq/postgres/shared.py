@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 DSN = "FLEET_Q_TEST_DSN"
 
-_keepers: list[subprocess.Popen[str]] = []  # they end by themselves
-
 
 @cache
 def dsn() -> str:
@@ -118,11 +116,13 @@ def _start(folder: Path) -> str:
         [sys.executable, "-m", "pytest_fleetq.postgres.keeper", str(folder)],
         stdout=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    _keepers.append(keeper)
     assert keeper.stdout is not None
     os.open(users, os.O_RDWR)  # the keeper waits for the first user; ours for as long as we live
     with keeper.stdout as words:
         said = words.readline().strip()
         if not said.startswith("postgresql://"):
-            raise NoServer(said + words.read())
+            said += words.read()
+            keeper.wait()
+            raise NoServer(said)
+    keeper.returncode = 0  # it outlives us, for others' sake: a warning that it still runs is none
     return said

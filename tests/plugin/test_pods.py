@@ -3,8 +3,11 @@
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -54,6 +57,27 @@ def test_a_killed_pod_starts_again_on_its_old_port(start) -> None:
     assert pod.pid != before[0]
     steps = fleet.client_of(pod).submit("work", [{"n": 1}])
     assert fleet.client_of(pod).wait(steps, timeout=10).ok
+
+
+def test_one_may_kill_what_others_start_again(start) -> None:
+    pod = start(1, command=SLEEP).pods[0]
+    over = threading.Event()
+
+    def keep_it_up() -> None:
+        while not over.is_set():
+            with suppress(PodFailed):  # killed while it started
+                pod.start()
+
+    with ThreadPoolExecutor() as pool:
+        keepers = [pool.submit(keep_it_up) for _ in range(2)]
+        try:
+            for end in (pod.kill, pod.stop) * 25:
+                end()
+        finally:
+            over.set()
+        assert [keeper.exception() for keeper in keepers] == [None, None]
+    pod.kill()
+    assert (pod.alive, pod.status) == (False, -signal.SIGKILL)
 
 
 def test_a_stopped_pod_ends_in_good_order(start) -> None:

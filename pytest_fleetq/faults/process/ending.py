@@ -35,10 +35,10 @@ class Ended:
         for pod, pid, born in self._pods:
             if pod.pid == pid and is_gone(pid, born):
                 # Its first thread is gone; the others, and the news of it, may need a moment.
-                until(partial(_is_over, pod), f"{pod.name} has ended", 10.0)
+                until(partial(_is_over, pod, pid), f"{pod.name} has ended", 10.0)
             if not pod.alive:
                 pod.start()
 
 
-def _is_over(pod: PodView) -> bool:
-    return not pod.alive
+def _is_over(pod: PodView, pid: int) -> bool:
+    return not pod.alive or pod.pid != pid  # somebody else may have started it again

@@ -10,6 +10,7 @@ SOURCE = """
 def test_stopped(cluster):
     fleet = cluster(1, handlers="my_handlers")
     fleet.client.wait(fleet.client.submit("resize", [{"n": 1}]), timeout=10)
+    fleet.drain_journal()  # so that only what comes after is unknown
     fleet.pods[0].stop()
 
 def test_fine(cluster):
