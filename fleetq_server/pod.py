@@ -119,6 +119,7 @@ class Pod:
             self._store,
             asyncio.get_running_loop(),
             clock,
+            look_every=settings.claim_interval_seconds,
             max_waiting=settings.max_pending_writes,
             on_commit=self._committed,
             ring=self._bell.ring,
@@ -229,7 +230,6 @@ class Pod:
             self._bell.close()
             raise
         self._bell.listen(self._writer.nudge, self._alerted)
-        self._background(self._poll())
         if self._settings.faults:
             self._background(
                 obey_failpoints(Path(self._settings.faults), self._settings.failpoints)
@@ -372,12 +372,6 @@ class Pod:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _poll(self) -> None:
-        """Rings may be lost; this bounds what that costs."""
-        while True:
-            await self._clock.sleep(self._settings.claim_interval_seconds)
-            self._writer.nudge()
 
     async def _observe(self) -> None:
         seen: int | None = None

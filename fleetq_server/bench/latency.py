@@ -22,6 +22,7 @@ from fleetq_server.client import AsyncClient, StepOutcome
 SIZES = Sizes(duration=10.0)
 PER_SECOND = 20
 SETTLE_SECONDS = 1.0
+WARM_UP = 100  # steps not measured: what a process does for the first time takes longer
 
 
 def percentile(share: int, samples: Sequence[float]) -> float:
@@ -45,8 +46,16 @@ def measure(plan: Plan) -> Report:
         Line("submit to start, p99", "ms", took, limit, at_most(10), p99),
         Line("an idle pod's time", "% of a core", idle, target=at_most(0.5), summary=max),
     ]
-    about = {"pods": plan.pods, "per_second": PER_SECOND, "payload": len(PAYLOAD)}
-    return Report("latency", lines, problems(path), about)
+    return Report("latency", lines, problems(path), workload(plan))
+
+
+def workload(plan: Plan) -> dict[str, object]:
+    return {
+        "pods": plan.pods,
+        "per_second": PER_SECOND,
+        "warm_up": WARM_UP,
+        "payload": len(PAYLOAD),
+    }
 
 
 def idle_and_latencies(
@@ -65,7 +74,8 @@ def idle_and_latencies(
 async def _latencies(addresses: list[str], duration: float, rng: Random) -> list[float]:
     """Milliseconds from each call to its handler's start."""
     async with AsyncClient(addresses) as client:
-        await client.stats()  # connects
+        warm = [await client.submit_one(STAMP, PAYLOAD) for _ in range(WARM_UP)]
+        await client.wait(warm, strict=True)
         calls: dict[str, float] = {}
         for pause in _pauses(duration, rng):
             await asyncio.sleep(pause)
@@ -85,8 +95,8 @@ def _raw(empty: Path, path: Path, duration: float, rng: Random) -> list[float]:
     """Milliseconds of one transaction that takes in a step and claims it."""
     pauses = _pauses(duration, rng)
     with recorded() as tape, Writer(copy(empty, path)) as writer:
-        before = len(tape)
-        for number in range(len(pauses)):
+        before = len(tape) + WARM_UP
+        for number in range(WARM_UP + len(pauses)):
             writer.turn([submission(number, 1)], claim=1)
     took: list[float] = []
     with Player(copy(empty, path)) as player:

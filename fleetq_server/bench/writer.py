@@ -53,7 +53,7 @@ class Writer:
 
     # --- as a standing claim ---
 
-    def wanted(self) -> ClaimSteps | None:
+    def wanted(self, _contended: bool = False) -> ClaimSteps | None:
         return ClaimSteps(self.key, self._claim, KINDS) if self._claim else None
 
     def granted(self, claims: list[Claim]) -> None:

@@ -104,9 +104,8 @@ class Leader:
             self._stirred.clear()
 
     async def _look_around(self) -> None:
-        holders = await self._reads(self._reads.reader.holders)
+        holders, leadership = await self._reads(self._read)
         suspects = self._observer.look(holders, leader_grace=2 * self._interval + 1.0)
-        leadership = await self._reads(self._reads.reader.leadership)
         me = next((holder for holder in holders if holder.key == self._key), None)
         if me is None or me.status is not HolderStatus.LIVE or not self._eligible:
             self._step_down()
@@ -124,6 +123,9 @@ class Leader:
             if leadership.term != self._tidied:
                 self._presence.tidy({holder.holder_id for holder in holders})
                 self._tidied = leadership.term
+
+    def _read(self) -> tuple[list[Holder], Leadership]:
+        return self._reads.reader.holders(), self._reads.reader.leadership()
 
     async def _proven_dead(self, holders: Sequence[Holder]) -> list[Suspect]:
         """The dying are asked again for a moment: a process closes its files one by one."""

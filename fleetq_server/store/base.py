@@ -338,8 +338,11 @@ class Store(Protocol):
         frozen process may be holding."""
         ...
 
-    def maintain(self) -> None:
-        """Store upkeep between transactions that only the leader does (a checkpoint)."""
+    def maintain(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Store upkeep between transactions that only the leader does (a checkpoint).
+
+        Calls `meanwhile` as `apply` does.
+        """
         ...
 
     def close(self) -> None: ...
@@ -348,8 +351,10 @@ class Store(Protocol):
 class StandingClaim(Protocol):
     """Somebody who takes claims whenever some are ready."""
 
-    def wanted(self) -> ClaimSteps | None:
-        """The claim to try now, or None if there is no capacity. In the writer thread."""
+    def wanted(self, contended: bool = False) -> ClaimSteps | None:
+        """The claim to try now, or None if there is no capacity. In the writer thread.
+
+        `contended`: this transaction had to wait for others, as the next one may."""
         ...
 
     def granted(self, claims: list[Claim]) -> None:

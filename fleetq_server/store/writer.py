@@ -54,14 +54,20 @@ class GroupWriter:
         loop: asyncio.AbstractEventLoop,
         clock: Clock,
         *,
+        look_every: float = 1.0,
         max_waiting: int = 20_000,
         on_commit: Callable[[Applied], None] = lambda _applied: None,
         ring: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_commit` is called on the event loop, `ring` in the writer thread."""
+        """`on_commit` is called on the event loop, `ring` in the writer thread.
+
+        Standing claims are looked after every `look_every` seconds: rings may be lost.
+        """
         self._store = store
         self._loop = loop
         self._clock = clock
+        self._look_every = look_every
+        self._looked_at = clock.monotonic()
         self._max_waiting = max_waiting
         self._on_commit = on_commit
         self._ring = ring
@@ -188,16 +194,16 @@ class GroupWriter:
     def _patience(self) -> float:
         if self._stopping:
             return 0.0
-        waits = [5.0]
+        waits = [self._looked_at + self._look_every - self._clock.monotonic()]
         if self._beater is not None:
             waits.append(self._beater.due_at() - self._clock.monotonic())
-        if self._next_due is not None and self._standing:
+        if self._next_due is not None and any(one.wanted() for one in self._standing):
             waits.append(self._next_due - self._clock.now())
         return max(0.0, min(waits))
 
     def _write(self, entries: list[_Entry]) -> None:
         beater = self._beater
-        sent_at = self._clock.monotonic()
+        self._looked_at = sent_at = self._clock.monotonic()
         ops: list[Op] = [beater.make()] if beater is not None and beater.due_at() <= sent_at else []
         beats = len(ops)
         for entry in entries:
@@ -231,6 +237,7 @@ class GroupWriter:
                 self._next_due = self._store.next_due()
         except Exception as error:
             log.warning("store unavailable", cause=str(error))
+            self._next_due = None  # or what is due now would be asked for without a pause
             return False
         return found
 
@@ -246,7 +253,7 @@ class GroupWriter:
             self._ring()
         if self.leading:
             try:
-                self._store.maintain()
+                self._store.maintain(meanwhile=self._speak)
             except StoreUnavailable as error:
                 log.warning("checkpoint failed", cause=str(error.__cause__ or error))
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from fleetq_server import failpoints
-from fleetq_server.model import NewStep
-from fleetq_server.store.base import Submit
+from fleetq_server.model import Claim, NewStep
+from fleetq_server.store.base import ClaimSteps, Submit
 from fleetq_server.store.sqlite import SqliteStore
 from fleetq_server.store.sqlite.gate import Gate
 from tests.store.children import CONTEXT, PATIENCE, Say, child
@@ -131,6 +131,47 @@ def test_a_store_says_when_it_waits_for_its_turn_or_for_the_disk(url: str, tmp_p
         turn.result(PATIENCE)
     assert said == [False, True]
     gate.close()
+    driver.close()
+
+
+class Watching:
+    """A standing claim that only remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.contended: list[bool] = []
+
+    def wanted(self, contended: bool = False) -> ClaimSteps | None:
+        self.contended.append(contended)
+        return None
+
+    def granted(self, claims: list[Claim]) -> None: ...
+
+    def deliver(self, claims: list[Claim]) -> None: ...
+
+
+def test_a_claim_is_told_whether_its_turn_was_waited_for(url: str, tmp_path: Path) -> None:
+    driver = Driver(url)
+    gate, one, waiting = Gate(tmp_path / "fleet.db"), Watching(), Event()
+    driver.store.apply([], [one])
+    with ThreadPoolExecutor(1) as other:
+        with gate:
+            turn = other.submit(driver.store.apply, [], [one], meanwhile=waiting.set)
+            assert waiting.wait(PATIENCE)
+        turn.result(PATIENCE)
+    driver.store.apply([], [one])
+    assert one.contended == [False, True, False]
+    gate.close()
+    driver.close()
+
+
+def test_a_store_says_when_it_copies_what_was_committed(url: str) -> None:
+    driver = Driver(url, checkpoint_bytes=1)
+    driver.submit(NewStep("a"))
+    said: list[str] = []
+    driver.store.maintain(meanwhile=lambda: said.append("waiting"))
+    assert said == ["waiting"]
+    driver.store.maintain(meanwhile=lambda: said.append("nothing to copy"))
+    assert said == ["waiting"]
     driver.close()
 
 

@@ -108,6 +108,38 @@ async def test_while_handlers_never_wait_as_many_again_are_claimed_ahead(bench: 
     await end(executor)
 
 
+async def test_where_pods_wait_for_each_other_one_claim_takes_all_that_may_be_held(
+    bench: Bench,
+) -> None:
+    @handler("quick")
+    async def quick(ctx: Context) -> None: ...
+
+    executor = bench.executor(quick, capacity=10)
+    executor.start(bench.key)
+    claims = [executor.wanted(contended=True)]
+    await bench.ended(*await bench.submit(NewStep("quick")))
+    claims += [executor.wanted(contended=True), executor.wanted()]
+    assert [claim and claim.limit for claim in claims] == [10, 20, 10]
+    await end(executor)
+
+
+async def test_what_one_claim_leaves_over_is_claimed_next(tmp_path: Path) -> None:
+    """There are more lanes than a claim looks at, and nobody rings, nor is it time to look."""
+    bench = Bench(tmp_path, look_every=600)
+    await bench.begin()
+    work = Work()
+    steps = await bench.submit(*[NewStep("work", queue=f"q{number}") for number in range(150)])
+    executor = bench.executor(work.handler, capacity=200)
+    executor.start(bench.key)
+    async with asyncio.timeout(20):
+        for _ in steps:
+            await work.began.acquire()
+    work.go_on.set()
+    await bench.ended(*steps)
+    await end(executor)
+    await bench.end()
+
+
 async def test_what_was_claimed_ahead_of_handlers_that_wait_is_given_back(bench: Bench) -> None:
     """At most `capacity` run, and what cannot run here is others' again, its attempt unspent."""
     work = Work()

@@ -7,14 +7,17 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
+import apsw
 import pytest
 
 from fleetq_server import failpoints
 from fleetq_server.errors import Draining, InternalError, NotFound, Overloaded, StoreUnavailable
 from fleetq_server.model import BeatReply, Claim, NewStep
 from fleetq_server.store.base import Beat, ClaimSteps, Drain, Op, Submit
+from fleetq_server.store.sqlite import SqliteStore
 from tests.unit.pieces import Bench
 
 STEP = NewStep("wash")
@@ -68,8 +71,9 @@ class ClaimsOnce:
         self._loop = asyncio.get_running_loop()
         self._posted = threading.Event()
         self._claimed = False
+        self._before = 0
 
-    def wanted(self) -> ClaimSteps | None:
+    def wanted(self, _contended: bool = False) -> ClaimSteps | None:
         return None if self._claimed else ClaimSteps(self._bench.key, 1)
 
     def granted(self, claims: list[Claim]) -> None:
@@ -119,6 +123,62 @@ async def test_claims_are_heard_of_though_the_next_transaction_fails(bench: Benc
 
 async def test_claims_are_heard_of_though_the_next_entry_writes_nothing(bench: Bench) -> None:
     assert await ClaimsOnce(bench, []).go() == ["delivered in transaction 1", "answered"]
+
+
+async def test_what_nobody_rang_for_is_found_all_the_same(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, look_every=0.01)
+    await bench.begin()
+    other = SqliteStore(bench.store.path)
+    async with asyncio.timeout(10):
+        for _ in range(20):  # by luck it may look just then, but not each time
+            claim = ClaimsOnce(bench, None)
+            bench.writer.stand(claim)
+            await bench.writer.passed()  # it has looked, and found nothing
+            other.apply([Submit((STEP,))])
+            await claim.all.wait()
+            bench.writer.unstand(claim)
+    other.close()
+    await bench.end()
+
+
+class Counting:
+    """Counts how often it is asked what it wants."""
+
+    def __init__(self, wants: ClaimSteps | None) -> None:
+        self.asked = 0
+        self._wants = wants
+
+    def wanted(self, _contended: bool = False) -> ClaimSteps | None:
+        self.asked += 1
+        return self._wants
+
+    def granted(self, claims: list[Claim]) -> None: ...
+
+    def deliver(self, claims: list[Claim]) -> None: ...
+
+
+async def test_a_full_pod_does_not_look_without_a_pause_for_what_is_due(bench: Bench) -> None:
+    full = Counting(None)
+    bench.writer.stand(full)
+    await bench.submit(STEP._replace(run_at=time.time() + 0.05))
+    await asyncio.sleep(0.5)
+    assert full.asked < 100
+
+
+async def test_an_outage_is_not_looked_into_without_a_pause(bench: Bench) -> None:
+    hungry = Counting(ClaimSteps(bench.key, 1))
+    bench.writer.stand(hungry)
+    with closing(apsw.Connection(str(bench.store.path))) as other:
+        other.set_busy_timeout(5000)
+        await bench.submit(STEP._replace(run_at=time.time() + 0.2))
+        other.execute("ALTER TABLE lanes RENAME TO gone")
+        before = hungry.asked
+        bench.writer.nudge()
+        await asyncio.sleep(0.7)
+        asked = hungry.asked - before
+        other.execute("ALTER TABLE gone RENAME TO lanes")
+    bench.writer.unstand(hungry)
+    assert 0 < asked < 100
 
 
 async def test_a_refused_operation_leaves_its_group_alone(bench: Bench) -> None:

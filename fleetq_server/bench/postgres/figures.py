@@ -56,7 +56,7 @@ def measure_latency(plan: Plan) -> Report:
         Line("submit to start, p99", "ms", took, summary=latency.p99),
         Line("an idle pod's time", "% of a core", idle, summary=max),
     ]
-    return Report("latency", lines, wrong, {"pods": plan.pods, "per_second": latency.PER_SECOND})
+    return Report("latency", lines, wrong, latency.workload(plan))
 
 
 def measure_recovery(plan: Plan) -> Report:

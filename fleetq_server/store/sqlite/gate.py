@@ -20,12 +20,14 @@ class Gate:
     """Not for use by two threads at once."""
 
     before_waiting: Callable[[], None] = staticmethod(lambda: None)
+    contended = False  # whether the turn that came last had to be waited for
 
     def __init__(self, database: Path) -> None:
         self.paths = (Path(f"{database}.entrance"), Path(f"{database}.gate"))
         self._entrance, self._gate = map(_open, self.paths)
 
     def __enter__(self) -> None:
+        self.contended = False
         self._take(self._entrance)
         try:
             self._take(self._gate)
@@ -36,6 +38,7 @@ class Gate:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self.contended = True
             self.before_waiting()
             fcntl.flock(lock, fcntl.LOCK_EX)
 

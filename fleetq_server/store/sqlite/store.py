@@ -127,7 +127,7 @@ class SqliteStore:
         return tx.applied
 
     def _stand(self, tx: SqliteTx, one: StandingClaim) -> None:
-        op = one.wanted()
+        op = one.wanted(self._gate.contended)
         if op is None:
             return
         with suppress(FleetError):  # refused: whoever stands learns of it by other ways
@@ -178,13 +178,15 @@ class SqliteStore:
                 "killed a process that was stopped in the middle of a write", stopped_pid=pid
             )
 
-    def maintain(self) -> None:
+    def maintain(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         """A checkpoint once the WAL has grown enough. Under the gate: commits and checkpoints of
         several processes never meet, so nothing can starve and the WAL starts over."""
         if self._wal_pages * self._page_size < self._checkpoint_bytes:
             return
+        self._gate.before_waiting = meanwhile
         try:
             with self._gate:
+                meanwhile()
                 self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             self._wal_pages = 0
         except apsw.Error as error:
