@@ -122,7 +122,7 @@ def _action(text: str, name: str) -> Callable[[], None]:
         case ("kill", "", ""):
             return lambda: os.kill(os.getpid(), signal.SIGKILL)
         case ("stop", "", ""):
-            return lambda: os.kill(os.getpid(), signal.SIGSTOP)
+            return _stop
         case ("exit", "", ""):
             return lambda: os._exit(70)
         case ("raise", "", ""):
@@ -132,6 +132,12 @@ def _action(text: str, name: str) -> Callable[[], None]:
     raise ConfigError(
         f"failpoints: no action {text!r}; known: kill, exit, stop, raise, delay:SECONDS"
     )
+
+
+def _stop() -> None:
+    # Sent to the process, the signal may go to another thread first, and this one would run on
+    # meanwhile: out of the transaction it was to stop in, say.
+    signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
 
 def _raise(name: str) -> None:

@@ -13,6 +13,7 @@ import psutil
 from pytest_fleetq.cluster.errors import ClusterError, PodFailed
 from pytest_fleetq.cluster.spawner import Child
 from pytest_fleetq.cluster.waiting import until
+from pytest_fleetq.faults import proc
 
 if TYPE_CHECKING:
     from pytest_fleetq.cluster.starters import Starter
@@ -21,6 +22,7 @@ TAIL_LINES = 40
 GONE_SECONDS = 10.0
 STOP_SECONDS = 10.0
 ENDING = (signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT)
+STOPPED = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
 
 
 class Pod:
@@ -143,9 +145,14 @@ class Pod:
         self.start()
 
     def pause(self) -> None:
-        """SIGSTOP; returns when the kernel shows it stopped."""
+        """SIGSTOP; returns when the kernel shows every thread of it stopped."""
+
+        def stopped() -> bool:
+            status = psutil.Process(self.pid).status() if self.alive else ""
+            return status in STOPPED and proc.all_stopped(self.pid)
+
         self.signal(signal.SIGSTOP)
-        self._until_status({psutil.STATUS_STOPPED}, "stopped")
+        until(stopped, f"{self.name} stopped", GONE_SECONDS, self.check_alive)
 
     def resume(self) -> None:
         self.signal(signal.SIGCONT)
@@ -226,12 +233,6 @@ class Pod:
         if not child.wait(lambda child: child.over, GONE_SECONDS):
             problem = f"survived SIGKILL for {GONE_SECONDS:g} s"
             raise PodFailed(self.name, problem, None, self.log_tail())
-
-    def _until_status(self, wanted: set[Any], word: str) -> None:
-        def look() -> bool:
-            return self.alive and psutil.Process(self.pid).status() in wanted
-
-        until(look, f"{self.name} {word}", GONE_SECONDS, self.check_alive)
 
 
 def _pid(child: Child) -> int | None:

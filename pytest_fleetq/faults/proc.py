@@ -9,7 +9,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Stat(NamedTuple):
-    state: str  # R, S, D, T (stopped), Z (dead, not yet reaped), …
+    state: str  # R, S, D, T (stopped), t (stopped, while traced), Z (dead, not yet reaped), …
     cpu_seconds: float
     born: int  # ticks since boot; with the pid it tells a process from a later one of that number
 
@@ -54,6 +54,11 @@ def _numbers(folder: Path) -> list[int]:
 
 def threads(pid: int) -> list[int]:
     return _numbers(PROC / str(pid) / "task")
+
+
+def all_stopped(pid: int) -> bool:
+    """Whether no thread of it runs any more: each stops at its own next chance."""
+    return all(state(thread) in {"T", "t", ""} for thread in threads(pid))
 
 
 def descriptors(pid: int) -> list[int]:

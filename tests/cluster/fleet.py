@@ -22,6 +22,7 @@ from fleetq_server.client import Client
 from fleetq_server.model import Event, Holder, HolderStatus, Step, StepId
 from fleetq_server.store import open_reader
 from fleetq_server.store.base import Reader
+from pytest_fleetq.faults import proc
 from tests.cluster.launch import Launcher, Process
 
 HANDLERS = "tests.cluster.handlers"
@@ -85,8 +86,7 @@ class Pod:
         return at
 
     def await_stopped(self) -> None:
-        status = psutil.Process(self.pid).status
-        until(lambda: status() == psutil.STATUS_STOPPED, f"pod {self.pid} stopped")
+        until(lambda: proc.all_stopped(self.pid), f"pod {self.pid} stopped")
 
     def thaw(self) -> None:
         self.send(signal.SIGCONT)

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 import timeit
 
@@ -81,6 +82,29 @@ def test_a_process_stops_where_it_was_told_to_and_goes_on_when_continued() -> No
     finally:
         process.kill()
         process.wait()
+
+
+def test_no_thread_runs_on_past_the_point_where_it_stops() -> None:
+    """Sent to the process, the signal goes to the main thread, and the other runs on meanwhile."""
+    code = f"""
+        import threading
+        from fleetq_server import failpoints
+
+        def stop():
+            failpoints.hit({NAME!r})
+            print("ran on", flush=True)
+
+        failpoints.arm("{NAME}=stop")
+        threading.Thread(target=stop).start()
+    """
+    for _ in range(5):
+        with subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE
+        ) as process:
+            _, status = os.waitpid(process.pid, os.WUNTRACED)
+            assert os.WIFSTOPPED(status)
+            process.kill()
+            assert process.communicate()[0] == b""
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ class Pause(Fault):
                 continue
             self._paused.append(pod)
             pod.signal(signal.SIGSTOP)
-            # Each thread stops at its own next chance; then the process as a whole is stopped.
             until(partial(_stopped_or_gone, pod), f"{pod.name} stops", 5.0)
             if pod.alive:
                 self._seen[pod.name] = proc.state(pod.pid)
@@ -45,4 +44,4 @@ def _goes_on(pod: PodView) -> bool:
 
 
 def _stopped_or_gone(pod: PodView) -> bool:
-    return not pod.alive or all(proc.state(thread) in {"T", ""} for thread in proc.threads(pod.pid))
+    return not pod.alive or proc.all_stopped(pod.pid)

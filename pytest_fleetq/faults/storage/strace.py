@@ -60,20 +60,20 @@ class Strace:
         self._pod = pod
         self._folder = tempfile.TemporaryDirectory(prefix="fleetq-strace-")
         self._log = Path(self._folder.name) / "calls"
+        self._said = Path(self._folder.name) / "said"
         files = [Path(path)] if path else proc.written_files(pod.pid)
         if not files:
             self._folder.cleanup()
             raise FaultUnavailable(
                 f"{pod.name} has no regular file open that could fail; name a `path`"
             )
-        command = ["strace", "-f", "-qq", "-o", str(self._log), "-p", str(pod.pid)]
+        command = ["strace", "-f", "-o", str(self._log), "-p", str(pod.pid)]
         for file in files:
             command += ["-P", str(file)]
         names = ",".join(f"?{call}" for call in calls)  # not every machine has all of them
         command += ["-e", f"trace={names}", "-e", f"inject={names}:{what}"]
-        self._process = subprocess.Popen(
-            tethered(command), stderr=subprocess.PIPE, text=True, process_group=0
-        )
+        with self._said.open("w") as said:
+            self._process = subprocess.Popen(tethered(command), stderr=said, process_group=0)
         try:
             until(self._attached, f"strace traces {pod.name}", 5.0)
         except BaseException:
@@ -81,18 +81,20 @@ class Strace:
             raise
 
     def _attached(self) -> bool:
-        if self._process.poll() is not None:
-            assert self._process.stderr is not None
-            raise FaultError(f"strace ended: {self._process.stderr.read().strip()}")
-        threads = proc.threads(self._pod.pid)
-        return all(_is_traced(thread) for thread in threads)
+        ended = self._process.poll() is not None
+        said = self._said.read_text(errors="replace")
+        if ended:
+            raise FaultError(f"strace ended: {said.strip()}")
+        # The kernel names a tracer before that one has stopped the thread, which may go on writing
+        # for a moment: strace says so once all have been told to stop.
+        return f"Process {self._pod.pid} attached" in said and all(
+            _is_traced(thread) for thread in proc.threads(self._pod.pid)
+        )
 
     def detach(self) -> None:
         if self._process.poll() is None:
             self._process.terminate()
             self._process.wait(5.0)
-        if self._process.stderr is not None:
-            self._process.stderr.close()
         if Path(self._folder.name).exists():
             self._hits = self.hits()
             self._folder.cleanup()

@@ -110,6 +110,14 @@ def test_slow_syncs(writer: TinyFleet) -> None:
 
 
 @needs_strace
+def test_a_pod_whose_disk_fails_can_be_paused(writer: TinyFleet) -> None:
+    with inject(writer, "io_error", on="sync"):
+        with inject(writer, "pause") as pause:
+            assert pause.check_effect() == "pod-0 in state t"
+        assert write(writer)[:2] == (0, errno.EIO)
+
+
+@needs_strace
 def test_a_process_without_files_cannot_have_disk_faults(fleet: TinyFleet) -> None:
     with pytest.raises(FaultUnavailable, match="no regular file open"):
         inject(fleet, "io_error")
