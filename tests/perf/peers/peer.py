@@ -8,8 +8,6 @@ import asyncio
 import sys
 from importlib import import_module
 
-import uvloop
-
 READY = "ready"
 PAYLOAD = "x" * 64
 
@@ -20,6 +18,8 @@ async def told_to_begin() -> None:
 
 
 def main(module: str, what: str, url: str, jobs: str = "0") -> None:
+    import uvloop  # here, since whoever starts this one has no peer, nor this
+
     peer = import_module(f"tests.perf.peers.{module}")
     if what == "fill":
         uvloop.run(peer.fill(url, [PAYLOAD] * int(jobs)))
