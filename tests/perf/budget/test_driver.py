@@ -40,15 +40,16 @@ def test_a_stall_of_a_second_shows_in_a_hundred_calls(serve, perf_budget, inject
             resumed = time.monotonic()
     assert (load.result.calls, load.result.errors) == (1000, 0)
     waited = waiting.slow_calls()
-    ramp = [call for call in of(fleet, "ask") if stopped <= call.start < resumed]
+    calls = of(fleet, "ask")
+    ramp = [call for call in calls if stopped <= call.start < resumed]
     stall = resumed - stopped
     assert len(ramp) == pytest.approx(100 * stall, abs=2)
     assert all(call.end > resumed - 0.001 for call in ramp), "each waited for the end"
 
     # Where the machine adds to it, that client sees so too, or the driver knows that it was late.
     seen = max(stall, sum(waited)) + load.result.lag_max
-    slow = sum(call.seconds > SLOW_SECONDS for call in ramp)
-    assert 85 * stall <= slow
+    slow = sum(call.seconds > SLOW_SECONDS for call in calls)
+    assert 85 * stall <= slow <= 130 * seen
     assert 0.85 * stall <= perf_budget.value("ask.p99") <= 1.3 * seen
     assert len(waited) < 0.2 * slow, "and this is what the waiting client saw of it"
 
